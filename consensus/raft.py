@@ -1,0 +1,393 @@
+"""One Raft node as a pure, deterministic state machine: ticks, messages and proposals in, Ready batches out.
+
+It must not know what entries mean, nor do anything itself: no clock, disk, network or randomness of its own
+(thesis chapter 3; the manner of etcd-io/raft's RawNode). docs/consensus.md has the contract of Ready and
+advance.
+"""
+
+from collections import deque
+
+from consensus import election, reads, replication, transfer
+from consensus.errors import (
+    CannotPropose,
+    InvariantBroken,
+    MalformedMessage,
+    NotLeader,
+    ProposalTooLarge,
+    TermAlreadyOpened,
+    TermNotOpened,
+    TransferInProgress,
+    UncommittedFull,
+)
+from consensus.log import LogStorage, entry_size_bytes
+from consensus.messages import (
+    AppendEntries,
+    AppendEntriesReply,
+    Entry,
+    EntryType,
+    HardState,
+    Heartbeat,
+    HeartbeatReply,
+    InstallSnapshot,
+    Membership,
+    Message,
+    NodeId,
+    ReadIndexReply,
+    ReadIndexRequest,
+    RequestVote,
+    RequestVoteReply,
+    TimeoutNow,
+)
+from consensus.progress import PeerStatus
+from consensus.ready import Ready, SoftState, Status
+from consensus.state import Config, Outbox, Random, Role, State
+
+__all__ = ["Config", "Raft", "Random", "Ready", "Role", "SoftState", "Status"]
+
+FROM_LEADER = (AppendEntries, Heartbeat, InstallSnapshot)
+
+
+class Raft:
+    """A node of one cluster. Not thread-safe: one caller uses it, and does the work of its Readys."""
+
+    def __init__(self, config: Config, storage: LogStorage) -> None:
+        """Start as a follower from what `storage` holds, all of which must be synced."""
+        self._state = State(config, storage)
+        self._handed_hard_state = self._state.hard_state
+        self._handed_soft_state = self._soft_state()
+        self._in_flight: deque[tuple[int, HardState | None]] = deque()
+        self._number = 0
+
+    @property
+    def id(self) -> NodeId:
+        """This node."""
+        return self._state.id
+
+    @property
+    def term(self) -> int:
+        """The current term, perhaps not synced yet."""
+        return self._state.term
+
+    @property
+    def role(self) -> Role:
+        """The current role."""
+        return self._state.role
+
+    @property
+    def leader_id(self) -> NodeId | None:
+        """The leader of the current term, if known."""
+        return self._state.leader_id
+
+    @property
+    def commit(self) -> int:
+        """The highest index known to be committed, which may be ahead of what was delivered."""
+        return self._state.log.commit
+
+    @property
+    def last_index(self) -> int:
+        """The index of the last entry of the log, perhaps not synced yet."""
+        return self._state.log.last_index
+
+    @property
+    def next_index(self) -> int:
+        """The index that the next proposal gets."""
+        return self._state.log.last_index + 1
+
+    @property
+    def membership(self) -> Membership:
+        """The membership this node acts on."""
+        return self._state.membership
+
+    def tick(self) -> None:
+        """One logical tick; see Config."""
+        state = self._state
+        state.ticks += 1
+        if state.role is Role.LEADER:
+            self._tick_leader()
+        else:
+            election.tick_follower(state)
+
+    def step(self, message: Message) -> None:
+        """Take a message from a peer; what is stale is ignored.
+
+        Raises MalformedMessage if it is for another node, and InvariantBroken if it proves that Raft was
+        violated.
+        """
+        if message.to != self.id:
+            raise MalformedMessage(
+                f"a message for {message.to} reached {self.id}; drop it and check the addresses"
+            )
+        if isinstance(message, RequestVote):
+            self._step_vote_request(message)
+        elif message.term < self.term:
+            self._answer_stale(message)
+        else:
+            if message.term > self.term and not _is_granted_pre_vote(message):
+                self._state.become_follower(message.term, None)
+            self._step_current(message)
+
+    def propose(self, data: bytes, type: EntryType = EntryType.NORMAL) -> int:
+        """Append an entry as leader; the index it got, where it stays if it commits under this term.
+
+        Raises NotLeader, TransferInProgress, TermNotOpened, TermAlreadyOpened, ProposalTooLarge (over
+        max_uncommitted_bytes by itself), UncommittedFull (an OPENING entry is exempt) or CannotPropose.
+        """
+        state = self._state
+        entry = Entry(self.next_index, state.term, type, bytes(data))
+        self._check_proposal(entry)
+
+        if type is EntryType.OPENING:
+            state.opened = True
+        replication.append_own(state, entry)
+        return entry.index
+
+    def read_index(self, context: bytes) -> None:
+        """Ask for a linearizable read (thesis 6.4): a ReadState with this context follows in a Ready, at
+        best.
+
+        A change of leader or a lost message drops it: ask again, with a context never used before. Raises
+        NoLeader, TooManyReads, or MalformedMessage for a context over MAX_CONTEXT_BYTES.
+        """
+        reads.read_index(self._state, context)
+
+    def transfer_leadership(self, to: NodeId) -> None:
+        """Hand leadership to the voter `to`; raises NotLeader, TransferInProgress or TransferRefused."""
+        transfer.transfer_leadership(self._state, to)
+
+    def campaign(self) -> None:
+        """Stand for election now, as if the election timeout had passed; nothing for a leader or a non-
+        voter.
+        """
+        if self._state.role is not Role.LEADER and self._state.may_campaign():
+            election.campaign(self._state)
+
+    def report_unreachable(self, node: NodeId) -> None:
+        """Messages to `node` were lost; the leader then asks it where it stands."""
+        if node in self._state.peers:
+            self._state.peers[node].unreachable()
+
+    def report_snapshot(self, node: NodeId, ok: bool) -> None:
+        """The snapshot that `node` needed has reached it, or hasn't."""
+        if node in self._state.peers:
+            self._state.peers[node].snapshot_finished(ok)
+
+    def has_ready(self) -> bool:
+        """Whether `ready` would return anything."""
+        state, outbox = self._state, self._state.outbox
+        return bool(
+            outbox.messages
+            or outbox.durable_messages
+            or outbox.read_states
+            or state.log.has_writes()
+            or state.log.has_deliverable()
+            or state.hard_state != self._handed_hard_state
+            or self._soft_state() != self._handed_soft_state
+            or (self._must_open() is not None and not state.open_announced)
+            or reads.wants_round(state)
+            or replication.wants_to_send(state)
+        )
+
+    def ready(self) -> Ready | None:
+        """The work there is, or None; `advance` must follow once it is synced."""
+        if not self.has_ready():
+            return None
+        state = self._state
+        if reads.wants_round(state):
+            reads.start_round(state)
+        replication.send_appends(state)
+        outbox, state.outbox = state.outbox, Outbox()
+        snapshot, entries = state.log.hand_out_writes()
+        hard_state = self._take_hard_state()
+        state.open_announced = True
+        self._number += 1
+        self._in_flight.append((self._number, hard_state))
+        return Ready(
+            number=self._number,
+            hard_state=hard_state,
+            entries=entries,
+            snapshot=snapshot,
+            messages=tuple(outbox.messages),
+            durable_messages=tuple(outbox.durable_messages),
+            committed=state.log.deliver(state.config.max_committed_bytes),
+            read_states=tuple(outbox.read_states),
+            must_open=self._must_open(),
+            must_leave_joint=self._must_leave_joint(),
+            soft_state=self._take_soft_state(),
+        )
+
+    def advance(self, ready_number: int) -> None:
+        """The Ready of this number, and all before it, are synced; raises InvariantBroken out of order."""
+        if not self._in_flight or self._in_flight[0][0] != ready_number:
+            expected = self._in_flight[0][0] if self._in_flight else "none"
+            raise InvariantBroken(
+                f"Ready {ready_number} was advanced, but the oldest in flight is {expected}"
+            )
+        state = self._state
+        _, hard_state = self._in_flight.popleft()
+        if hard_state is not None:
+            state.durable_hard_state = hard_state
+        state.log.written()
+        replication.advance_commit(state)
+        election.count_own_durable_vote(state)
+
+    def status(self) -> Status:
+        """Where this node stands, as values that later changes don't touch."""
+        state = self._state
+        return Status(
+            id=state.id,
+            role=state.role,
+            term=state.term,
+            vote=state.vote,
+            leader_id=state.leader_id,
+            first_index=state.log.first_index,
+            last_index=state.log.last_index,
+            stable=state.log.stable,
+            commit=state.log.commit,
+            delivered=state.log.delivered,
+            uncommitted_bytes=state.uncommitted_bytes,
+            transferee=state.transferee,
+            membership=state.membership,
+            peers=tuple(self._peer_status(node) for node in state.peers),
+        )
+
+    def _tick_leader(self) -> None:
+        state = self._state
+        transfer.tick_transfer(state)
+        state.election_elapsed += 1
+        if state.election_elapsed >= state.config.election_ticks:
+            state.election_elapsed = 0
+            self._each_election_timeout()
+        state.heartbeat_elapsed += 1
+        if state.role is Role.LEADER and state.heartbeat_elapsed >= state.config.heartbeat_ticks:
+            state.heartbeat_elapsed = 0
+            reads.renew_lease(state)
+            replication.send_heartbeats(state)
+
+    def _each_election_timeout(self) -> None:
+        """What a leader repeats or checks once an election timeout, so that nothing waits for ever."""
+        state = self._state
+        state.open_announced = False
+        for peer in state.peers.values():
+            peer.offer_snapshot_again()
+        if state.config.check_quorum:
+            election.check_quorum(state)
+
+    def _step_vote_request(self, message: RequestVote) -> None:
+        state = self._state
+        if message.term > state.term and not message.transfer and election.is_bound_to_leader(state):
+            return
+        if message.term < state.term:
+            election.reply_to_vote(state, message, granted=False)
+            return
+        if message.term > state.term and not message.pre_vote:
+            state.become_follower(message.term, None)
+        election.handle_vote_request(state, message)
+
+    def _answer_stale(self, message: Message) -> None:
+        """A leader of an older term must learn that it is one, also where check-quorum keeps candidates
+        quiet.
+        """
+        if isinstance(message, FROM_LEADER):
+            self._state.send(AppendEntriesReply(self.id, message.sender, self.term, False, 0, 0, 0))
+
+    def _step_current(self, message: Message) -> None:
+        """A message of the current term (or a granted pre-vote for the next)."""
+        state = self._state
+        if isinstance(message, FROM_LEADER):
+            self._follow(message.sender)
+        match message:
+            case AppendEntries():
+                replication.handle_append(state, message)
+            case Heartbeat():
+                replication.handle_heartbeat(state, message)
+            case InstallSnapshot():
+                replication.handle_snapshot(state, message)
+            case RequestVoteReply():
+                election.handle_vote_reply(state, message)
+            case TimeoutNow():
+                transfer.handle_timeout_now(state, message)
+            case ReadIndexRequest():
+                reads.handle_read_request(state, message)
+            case ReadIndexReply():
+                reads.handle_read_reply(state, message)
+            case AppendEntriesReply() if message.sender in state.peers:
+                replication.handle_append_reply(state, state.peers[message.sender], message)
+                transfer.continue_transfer(state)
+            case HeartbeatReply() if message.sender in state.peers:
+                reads.handle_heartbeat_reply(state, message)
+            case _:
+                pass  # A reply to a leadership that has ended, or from a node that is no peer.
+
+    def _follow(self, leader_id: NodeId) -> None:
+        """The sender leads this term: follow it. Two leaders of one term break election safety (paper
+        5.2).
+        """
+        state = self._state
+        if state.leader_id not in (None, leader_id):
+            raise InvariantBroken(
+                f"{leader_id} leads term {state.term}, but {state.leader_id} leads it already"
+            )
+        if state.role is not Role.FOLLOWER:
+            state.become_follower(state.term, leader_id)
+        state.leader_id = leader_id
+        state.election_elapsed = 0
+
+    def _check_proposal(self, entry: Entry) -> None:
+        """Raise unless the entry may be appended; see `propose`."""
+        state, limit = self._state, self._state.config.max_uncommitted_bytes
+        opening = entry.type is EntryType.OPENING
+        size = entry_size_bytes(entry)
+        if state.role is not Role.LEADER:
+            raise NotLeader(state.leader_id)
+        if state.transferee is not None:
+            raise TransferInProgress(state.transferee)
+        if entry.type is EntryType.MEMBERSHIP:
+            raise CannotPropose(
+                "membership isn't changed by an ordinary proposal; it has a procedure of its own"
+            )
+        if opening and state.opened:
+            raise TermAlreadyOpened(state.term)
+        if not opening and not state.opened:
+            raise TermNotOpened(state.term)
+        if size > limit:
+            raise ProposalTooLarge(size, limit)
+        if not opening and state.uncommitted_bytes + size > limit:
+            raise UncommittedFull(limit)
+
+    def _must_open(self) -> int | None:
+        """The term that this leader has still to open; not while it is handing over."""
+        state = self._state
+        waits = state.role is Role.LEADER and not state.opened and state.transferee is None
+        return state.term if waits else None
+
+    def _must_leave_joint(self) -> bool:
+        """Whether this leader must propose the end of a joint membership: one that is committed in its own
+        term.
+        """
+        state = self._state
+        return state.role is Role.LEADER and bool(state.membership.outgoing) and state.has_committed_in_term()
+
+    def _soft_state(self) -> SoftState:
+        return SoftState(self._state.role, self._state.leader_id, self._state.term)
+
+    def _take_soft_state(self) -> SoftState | None:
+        changed = self._soft_state() != self._handed_soft_state
+        self._handed_soft_state = self._soft_state()
+        return self._handed_soft_state if changed else None
+
+    def _take_hard_state(self) -> HardState | None:
+        changed = self._state.hard_state != self._handed_hard_state
+        self._handed_hard_state = self._state.hard_state
+        return self._handed_hard_state if changed else None
+
+    def _peer_status(self, node: NodeId) -> PeerStatus:
+        peer = self._state.peers[node]
+        learner = not self._state.membership.is_voter(node)
+        return PeerStatus(
+            node, peer.state, peer.match, peer.next, peer.in_flight, peer.recently_active, learner
+        )
+
+
+def _is_granted_pre_vote(message: Message) -> bool:
+    """A granted pre-vote carries the asked, later term, which nobody has entered yet."""
+    return isinstance(message, RequestVoteReply) and message.pre_vote and message.granted
