@@ -1,0 +1,173 @@
+"""Reads payment orders from delimited text: one order a line, columns mapped by name.
+
+Knows only the file. It must not know accounts, keys or the network: what an order turns into is planned
+elsewhere.
+"""
+
+import csv
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.amounts import AmountError, parse_amount
+
+MAX_LINE_CHARACTERS = 4_096
+MAX_REFERENCE_CHARACTERS = 64
+FIELDS = ("order", "payer", "payer_bank", "payee", "payee_bank", "amount", "category")
+REQUIRED = ("payer", "payee", "payee_bank", "amount")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One payment order; `amount` in minor units, `line` counted from 1 (the header) in the file."""
+
+    line: int
+    order: str
+    payer_bank: str
+    payer: str
+    payee_bank: str
+    payee: str
+    amount: int
+    category: str
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line that is no order, and why; the other lines go on."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFile:
+    """All of a file: its orders and bad lines in order, and the SHA-256 of its bytes."""
+
+    orders: tuple[Order, ...]
+    bad_lines: tuple[BadLine, ...]
+    digest: bytes
+
+
+class OrderFileError(ValueError):
+    """The file as a whole can't be read as payment orders; the message says what to do."""
+
+
+class _LineError(ValueError):
+    """One line can't be read as an order."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFormat:
+    """How a file is laid out.
+
+    `columns` maps our field names (`FIELDS`) to the file's column names; `payer_bank` names the bank of every
+    payer where the file has no such column; `scale` is the asset's number of decimals.
+    """
+
+    delimiter: str
+    columns: Mapping[str, str]
+    payer_bank: str | None
+    scale: int
+
+
+def read_orders(path: Path, layout: OrderFormat) -> OrderFile:
+    """The orders of a file.
+
+    Raises OrderFileError where the header lacks a mapped column or the text isn't UTF-8.
+    """
+    data = path.read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise OrderFileError(f"{path} is not UTF-8 text (byte {error.start}); convert it first") from error
+    orders: list[Order] = []
+    bad_lines: list[BadLine] = []
+    for row in _rows(path, text, layout):
+        (bad_lines if isinstance(row, BadLine) else orders).append(row)  # type: ignore[arg-type]  # told apart above
+    return OrderFile(tuple(orders), tuple(bad_lines), hashlib.sha256(data).digest())
+
+
+def _rows(path: Path, text: str, layout: OrderFormat) -> Iterator[Order | BadLine]:
+    lines = text.splitlines()
+    if not lines:
+        raise OrderFileError(f"{path} is empty; its first line must name the columns")
+    positions = _positions(path, _cells(lines[0], layout.delimiter), layout)
+    for number, line in enumerate(lines[1:], start=2):
+        if not line.strip():
+            continue
+        try:
+            yield _order(number, _cells(line, layout.delimiter), positions, layout)
+        except (_LineError, AmountError) as error:
+            yield BadLine(number, str(error))
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    """One line's cells.
+
+    Each line is read by itself: an unbalanced quote spoils its own line, never the rest.
+    """
+    if len(line) > MAX_LINE_CHARACTERS:
+        raise _LineError(f"the line is longer than {MAX_LINE_CHARACTERS} characters")
+    try:
+        return next(csv.reader([line], delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        raise _LineError(f"not delimited text: {error}") from error
+
+
+def _positions(path: Path, header: list[str], layout: OrderFormat) -> dict[str, int]:
+    positions = {field: header.index(column) for field, column in layout.columns.items() if column in header}
+    needed = [*REQUIRED, *([] if layout.payer_bank else ["payer_bank"])]
+    for field in needed:
+        if field not in positions:
+            raise OrderFileError(
+                f"{path} has no column {layout.columns.get(field, field)!r} "
+                f"for the {field.replace('_', ' ')}; its columns are {', '.join(header)}: map one with --column {field}=NAME"
+            )
+    return positions
+
+
+def _order(line: int, cells: list[str], positions: Mapping[str, int], layout: OrderFormat) -> Order:
+    def cell(field: str) -> str:
+        position = positions.get(field)
+        if position is None:
+            return ""
+        if position >= len(cells):
+            raise _LineError(
+                f"the line has {len(cells)} columns; the {field.replace('_', ' ')} is column {position + 1}"
+            )
+        return cells[position].strip()
+
+    order = Order(
+        line=line,
+        order=_short(cell("order"), "order"),
+        payer_bank=_bank(cell("payer_bank") or layout.payer_bank or "", "payer bank"),
+        payer=_given(cell("payer"), "payer"),
+        payee_bank=_bank(cell("payee_bank"), "payee bank"),
+        payee=_given(cell("payee"), "payee"),
+        amount=parse_amount(cell("amount"), layout.scale),
+        category=_short(cell("category"), "category"),
+    )
+    if order.amount == 0:
+        raise _LineError("the amount is zero")
+    if (order.payer_bank, order.payer) == (order.payee_bank, order.payee):
+        raise _LineError("payer and payee are the same account")
+    return order
+
+
+def _bank(text: str, what: str) -> str:
+    return _given(text, what).lower()
+
+
+def _given(text: str, what: str) -> str:
+    if not text:
+        raise _LineError(f"the {what} is empty")
+    return _short(text, what)
+
+
+def _short(text: str, what: str) -> str:
+    if len(text) > MAX_REFERENCE_CHARACTERS:
+        raise _LineError(f"the {what} is longer than {MAX_REFERENCE_CHARACTERS} characters")
+    if not text.isprintable():
+        raise _LineError(f"the {what} has characters that can't be printed")
+    return text

@@ -1,0 +1,127 @@
+"""What a file of orders becomes: accounts to open, payers to fund, payments to make, each with an id of its
+own.
+
+Pure: the same orders on the same network give the same ids, so a second run can pay nothing twice. It must
+not know files, keys' secrets or the network.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cli.settle.orders import Order, OrderFileError
+from ledger.codec import MAX_INTEGER
+from ledger.keys import account_id
+from wallet.ids import derived_tx_id
+
+ACCOUNTS_BATCH = "accounts"
+"""Opening ids derive from the account's name alone: next month's file finds the accounts that this month's
+opened.
+"""
+
+
+class Purpose(StrEnum):
+    """What a transaction of the batch is for, in the order in which they are sent."""
+
+    OPEN = "open"
+    FUND = "fund"
+    PAY = "pay"
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """One customer's account: `name` is the bank's number for it, `account` its id on the ledger."""
+
+    bank: str
+    name: str
+    opening_tx_id: bytes
+    account: bytes
+
+    @property
+    def label(self) -> str:
+        """The label under which the bank derives this customer's key."""
+        return f"customer {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Funding:
+    """What the issuer pays a payer before the payments: the sum of the payer's orders (minor units)."""
+
+    tx_id: bytes
+    customer: Customer
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """One order as a transfer between two customers."""
+
+    tx_id: bytes
+    order: Order
+    payer: Customer
+    payee: Customer
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that a batch does."""
+
+    customers: tuple[Customer, ...]
+    fundings: tuple[Funding, ...]
+    payments: tuple[Payment, ...]
+
+
+def make_plan(orders: Sequence[Order], *, batch: str, asset: str, start_ms: int) -> Plan:
+    """The plan of a batch. `start_ms` is the network's genesis time: ids are laid out from it in row order.
+
+    Raises OrderFileError where the orders add up to more than the ledger can count.
+    """
+    customers = _customers(orders, asset, start_ms)
+    totals: dict[tuple[str, str], int] = {}
+    first_lines: dict[tuple[str, str], int] = {}
+    for order in orders:
+        key = (order.payer_bank, order.payer)
+        totals[key] = totals.get(key, 0) + order.amount
+        first_lines.setdefault(key, order.line)
+    if sum(totals.values()) > MAX_INTEGER:
+        raise OrderFileError(f"the orders add up to more than {MAX_INTEGER:,} minor units; split the file")
+    fundings = tuple(
+        Funding(_tx_id(start_ms, batch, first_lines[key], Purpose.FUND), customers[key], total)
+        for key, total in totals.items()
+    )
+    payments = tuple(
+        Payment(
+            _tx_id(start_ms, batch, order.line, Purpose.PAY),
+            order,
+            customers[order.payer_bank, order.payer],
+            customers[order.payee_bank, order.payee],
+        )
+        for order in orders
+    )
+    return Plan(tuple(customers.values()), fundings, payments)
+
+
+def banks_of(orders: Iterable[Order]) -> frozenset[str]:
+    """The members that the orders name."""
+    return frozenset(bank for order in orders for bank in (order.payer_bank, order.payee_bank))
+
+
+def _customers(orders: Sequence[Order], asset: str, start_ms: int) -> dict[tuple[str, str], Customer]:
+    """Every payer and payee once, in the order in which the file first names them."""
+    names = dict.fromkeys(
+        name
+        for order in orders
+        for name in ((order.payer_bank, order.payer), (order.payee_bank, order.payee))
+    )
+    return {name: _customer(name, asset, start_ms) for name in names}
+
+
+def _customer(name: tuple[str, str], asset: str, start_ms: int) -> Customer:
+    bank, number = name
+    tx_id = derived_tx_id(start_ms, ACCOUNTS_BATCH, 0, f"{Purpose.OPEN} {asset} {bank} {number}")
+    return Customer(bank, number, tx_id, account_id(bank, asset, tx_id))
+
+
+def _tx_id(start_ms: int, batch: str, line: int, purpose: Purpose) -> bytes:
+    """Neighbouring rows get neighbouring ids, which the store likes."""
+    return derived_tx_id(start_ms + line, batch, line, purpose)

@@ -1,0 +1,87 @@
+"""Signs a plan's transactions with the keys of the banks, their customers and the issuer.
+
+Turns plan items into envelopes; it must not know files, journals or the network.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+from cli.settle.plan import Customer, Funding, Payment
+from ledger.bodies import Body, Kind, OpenAccount, Transfer
+from ledger.envelope import build_payload, encode_envelope, signing_hash
+from ledger.keys import public_bytes, sign
+from ledger.policy import single_key
+from wallet.derive import derive_key
+
+VALID_BEFORE_MS = 60_000
+"""How far back validity reaches: banks' clocks differ a little."""
+VALID_FOR_MS = 24 * 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class BankKeys:
+    """What a bank signs with: `teller` opens accounts, `customers` is the parent of its customers' keys."""
+
+    teller: EllipticCurvePrivateKey
+    customers: EllipticCurvePrivateKey
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """The asset's issuance account and the key that it pays with."""
+
+    account: bytes
+    key: EllipticCurvePrivateKey
+
+
+@dataclass(slots=True)
+class Desk:
+    """Signs for everybody on one network in one asset, with one validity window (milliseconds since 1970)."""
+
+    network_id: bytes
+    asset: str
+    banks: Mapping[str, BankKeys]
+    issuer: Issuer
+    now_ms: int
+    _customer_keys: dict[bytes, EllipticCurvePrivateKey] = field(default_factory=dict)
+
+    def opening(self, customer: Customer) -> bytes:
+        """The envelope with which a bank's teller opens a customer's account, ruled by the customer's one key."""
+        body = OpenAccount(self.asset, single_key(public_bytes(self._customer_key(customer))))
+        teller = self.banks[customer.bank].teller
+        return self._signed(customer.opening_tx_id, customer.bank.encode(), Kind.OPEN_ACCOUNT, body, teller)
+
+    def funding(self, funding: Funding) -> bytes:
+        """The envelope with which the issuer funds a payer."""
+        body = Transfer(funding.customer.account, self.asset, funding.amount)
+        return self._signed(funding.tx_id, self.issuer.account, Kind.TRANSFER, body, self.issuer.key)
+
+    def payment(self, payment: Payment) -> bytes:
+        """The envelope with which a payer pays an order."""
+        body = Transfer(payment.payee.account, self.asset, payment.order.amount)
+        key = self._customer_key(payment.payer)
+        return self._signed(payment.tx_id, payment.payer.account, Kind.TRANSFER, body, key)
+
+    def _customer_key(self, customer: Customer) -> EllipticCurvePrivateKey:
+        key = self._customer_keys.get(customer.account)
+        if key is None:
+            key = derive_key(self.banks[customer.bank].customers, customer.label)
+            self._customer_keys[customer.account] = key
+        return key
+
+    def _signed(
+        self, tx_id: bytes, author: bytes, kind: Kind, body: Body, key: EllipticCurvePrivateKey
+    ) -> bytes:
+        payload = build_payload(
+            network_id=self.network_id,
+            tx_id=tx_id,
+            author=author,
+            kind=kind,
+            body=body,
+            valid_from_ms=self.now_ms - VALID_BEFORE_MS,
+            valid_until_ms=self.now_ms + VALID_FOR_MS,
+            signers=[public_bytes(key)],
+        )
+        return encode_envelope(payload, [sign(key, signing_hash(payload))])
