@@ -1,0 +1,87 @@
+"""Turns what went wrong into words and an exit code, for every command in one place.
+
+A mistake that a person can make or a network can have is listed here and ends in two lines: what happened to
+which thing, and what to do next. Whatever is not listed is a fault of the program and keeps its traceback.
+Exceptions of the other floors are listed by name, so that an error costs no import: its module is loaded when
+it is raised. It must not know any command.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cli.exits import Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """An error for a person: what happened to which thing, what to do next, and how the command ends."""
+
+    message: str
+    remedy: str
+    exit: Exit
+
+    def document(self) -> dict[str, Any]:
+        """The same for `--json`."""
+        return {"error": {"message": self.message, "remedy": self.remedy, "exit_code": int(self.exit)}}
+
+
+class CommandError(Exception):
+    """A command cannot do what it was asked, and says so itself."""
+
+    def __init__(self, message: str, remedy: str, exit: Exit = Exit.ERROR) -> None:
+        super().__init__(message)
+        self.explained = Explained(message, remedy, exit)
+
+
+def explain(error: BaseException) -> Explained | None:
+    """The words for an error, or None where it is a fault of the program."""
+    if isinstance(error, CommandError):
+        return error.explained
+    for kind in type(error).__mro__:
+        explainer = EXPLAINERS.get(f"{kind.__module__}.{kind.__qualname__}")
+        if explainer is not None:
+            return explainer(error)
+    return None
+
+
+def _always(remedy: str, exit: Exit = Exit.ERROR) -> Callable[[Any], Explained]:
+    """An error that says itself what happened; the remedy is added."""
+    return lambda error: Explained(str(error), remedy, exit)
+
+
+def _file_error(error: OSError) -> Explained:
+    """A file that is missing, forbidden or in the way; an OSError about no file is told as it is."""
+    reason = (error.strerror or type(error).__name__).lower()
+    if error.filename is None:
+        return Explained(
+            f"The system refused: {reason}.", "Look at the disk and the network of this machine.", Exit.ERROR
+        )
+    return Explained(
+        f"{error.filename}: {reason}.", "Check the path and who may read and write it.", Exit.ERROR
+    )
+
+
+def _wallet_error(error: Any) -> Explained:
+    """A WalletError brings its own remedy."""
+    return Explained(error.what, error.remedy, Exit.ERROR)
+
+
+def _wallet_not_found(error: Any) -> Explained:
+    """A WalletError about something that isn't there."""
+    return Explained(error.what, error.remedy, Exit.NOT_FOUND)
+
+
+# Each is listed with the words for it; a test keeps every name true.
+EXPLAINERS: Mapping[str, Callable[[Any], Explained]] = {
+    "builtins.OSError": _file_error,
+    "wallet.errors.WalletError": _wallet_error,
+    "wallet.errors.KeystoreMissing": _wallet_not_found,
+    "wallet.errors.AliasUnknown": _wallet_not_found,
+    "ledger.codec.Malformed": _always("Check the value against docs/formats.md."),
+    "ledger.amounts.AmountError": _always("Give a plain decimal number such as 12.50.", Exit.USAGE),
+}
