@@ -1,0 +1,1 @@
+"""The tests, by what they run: units, integration of real processes, simulation."""

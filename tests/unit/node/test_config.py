@@ -1,0 +1,81 @@
+"""The configuration file: what is read, and how each mistake is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from node.config import CONFIG_FILE_BYTES, ConfigError, Listen, load_config, render_config
+
+
+def _text() -> str:
+    return render_config(
+        node="alpha-1",
+        member="alpha",
+        peer=Listen("127.0.0.1", 7400),
+        api=Listen("127.0.0.1", 7401),
+        admin=Listen("127.0.0.1", 7402),
+        api_urls={"alpha-1": "https://127.0.0.1:7401", "bravo-1": "https://127.0.0.1:7404"},
+    )
+
+
+def _load(folder: Path, text: str) -> None:
+    (folder / "node.toml").write_text(text)
+    load_config(folder / "node.toml")
+
+
+def test_what_is_rendered_is_read_again_with_paths_from_the_file(tmp_path: Path) -> None:
+    """A provisioned configuration loads, and its relative paths start at the file's folder."""
+    (tmp_path / "node.toml").write_text(_text())
+    config = load_config(tmp_path / "node.toml")
+    assert (config.node, config.member) == ("alpha-1", "alpha")
+    assert config.genesis == tmp_path / "genesis.bin"
+    assert config.api == Listen("127.0.0.1", 7401)
+    assert config.api_urls["bravo-1"] == "https://127.0.0.1:7404"
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """The error says which file and what writes one."""
+    with pytest.raises(ConfigError, match=r"absent\.toml.*nostro network new"):
+        load_config(tmp_path / "absent.toml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('id = "alpha-1"\n', "", "missing required field `id`"),
+        ('member = "alpha"', 'member = "Alpha!"', r"\$\.node\.member"),
+        ("tick_ms = 100", "tick_ms = 4", r"\$\.timing\.tick_ms"),
+        ("tick_ms = 100", "tock_ms = 100", "unknown field `tock_ms`"),
+        ("port = 7400", "port = 65536", r"\$\.peer\.port"),
+        ("[timing]", "[timing", "is not a node's configuration"),
+        ('level = "info"', 'level = "loud"', r"\$\.log\.level"),
+    ],
+)
+def test_a_mistake_is_refused_with_its_key(tmp_path: Path, old: str, new: str, said: str) -> None:
+    """Missing, misspelt and out-of-range values each say where they stand."""
+    text = _text()
+    assert old in text
+    with pytest.raises(ConfigError, match=said):
+        _load(tmp_path, text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(("tick_ms", "fits"), [(5, True), (4, False), (10_000, True), (10_001, False)])
+def test_the_tick_has_bounds(tmp_path: Path, tick_ms: int, fits: bool) -> None:
+    """At the bound it is taken, beyond it refused."""
+    text = _text().replace("tick_ms = 100", f"tick_ms = {tick_ms}")
+    if fits:
+        _load(tmp_path, text)
+    else:
+        with pytest.raises(ConfigError, match="tick_ms"):
+            _load(tmp_path, text)
+
+
+def test_the_file_has_a_longest_length(tmp_path: Path) -> None:
+    """A file of the limit is read, one byte more is refused."""
+    text = _text()
+    filled = text + "#" * (CONFIG_FILE_BYTES - len(text.encode()))
+    _load(tmp_path, filled)
+    with pytest.raises(ConfigError, match="at most"):
+        _load(tmp_path, filled + "#")
