@@ -1,7 +1,7 @@
 """What the HTTP face asks of a node: the Host protocol, and the frozen values that go through it.
 
-The node's service implements Host; the tests have a small ledger in memory that does. Nothing here may know of
-HTTP: no status codes, no headers, no JSON.
+The node's service implements Host; the tests have a small ledger in memory that does. Nothing here may know
+of HTTP: no status codes, no headers, no JSON.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ledger.genesis import Parameters
     from ledger.json_form import Names
     from ledger.outcome import Outcome
-    from ledger.state import Account, AssetRecord, MemberRecord, NodeRecord
+    from ledger.records import Account, AssetRecord, MemberRecord, NodeRecord
 
 
 class Wait(StrEnum):
@@ -28,7 +28,7 @@ class Wait(StrEnum):
 
 
 class Status(StrEnum):
-    """How far a transaction has come. A transaction the chain refused is `executed` too: its outcome says so."""
+    """How far a transaction has come. One that the chain refused is `executed` too: its outcome says so."""
 
     PENDING = "pending"
     EXECUTED = "executed"
@@ -66,9 +66,10 @@ class Leader(msgspec.Struct, frozen=True):
 class SubmitAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one submitted envelope.
 
-    With `decided_by` CHAIN and status PENDING there is no outcome yet. With NODE the envelope was not put on the
-    chain by this node, `outcome` says why (a malformed, auth, state or node outcome) and `detail` says it in words about
-    this very envelope. NODE with `Outcome.UNKNOWN` means the time ran out: ask again by id, or submit the same bytes.
+    With `decided_by` CHAIN and status PENDING there is no outcome yet. With NODE the envelope was not put
+    on the chain by this node, `outcome` says why (a malformed, auth, state or node outcome) and `detail`
+    says it in words about this very envelope. NODE with `Outcome.UNKNOWN` means the time ran out: ask again
+    by id, or submit the same bytes.
     """
 
     status: Status
@@ -96,7 +97,7 @@ class SimulateAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
-    """One transaction by id. While it is PENDING (known to this node, on no executed block) the rest is None."""
+    """One transaction by id. While it is PENDING (known here, on no executed block yet) the rest is None."""
 
     status: Status
     envelope: bytes
@@ -113,7 +114,7 @@ class AccountView(msgspec.Struct, frozen=True):
 
 
 class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of an account's history: a transaction, its outcome, and what it posted to this account (minor units)."""
+    """One entry of an account's history: a transaction, its outcome, what it posted here (minor units)."""
 
     place: Place
     envelope: bytes
@@ -132,7 +133,7 @@ class HistoryPage(msgspec.Struct, frozen=True):
 
 
 class ProofView(msgspec.Struct, frozen=True):
-    """A proof of an account's record (or of its absence) against the state root of a seal, all as canonical bytes.
+    """A proof of an account's record, or of its absence, against the state root of a seal; canonical bytes.
 
     `certificate` is the certificate of that very seal where this node has it.
     """
@@ -168,7 +169,7 @@ class NetworkView(msgspec.Struct, frozen=True):
 
 
 class PeerView(msgspec.Struct, frozen=True, kw_only=True):
-    """Another voting node as this one sees it. Heights and times are None where this node doesn't know them."""
+    """Another voting node as this one sees it. What this node doesn't know of it is None."""
 
     node: str
     member: str
@@ -233,10 +234,10 @@ class NoQuorum(HostProblem):
 
 
 class Host(Protocol):
-    """What a node answers. Reads come from what it has executed; none of them needs a quorum but `read_barrier`.
+    """What a node answers. Reads come from what it has executed; only `read_barrier` needs a quorum.
 
-    All methods run on the node's event loop. Ids are the ledger's bytes: tx_id 16, account 21, author either an account's
-    21 bytes or a member's id in ASCII.
+    All methods run on the node's event loop. Ids are the ledger's bytes: tx_id 16, account 21, author
+    either an account's 21 bytes or a member's id in ASCII.
     """
 
     def position(self) -> Position:
