@@ -1,0 +1,289 @@
+"""Blocks: making them, reading them, and whether one is valid after its parent (formats.md, section 6).
+
+Validity is a pure function of the block, its parent and the scheduled values. It must not know state, clocks
+or Raft, and says nothing about what the transactions do.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import msgspec
+
+from ledger.certificate import Certifiers
+from ledger.codec import Malformed, Record, decode, encode
+from ledger.envelope import Envelope, EnvelopeLimits, decode_envelope
+from ledger.fields import Bin16, Bin32, Bin64, NodeId, Uint
+from ledger.keys import BadSignature, tagged_hash, verify
+from ledger.merkle import root
+from ledger.parameters import Parameters
+
+BLOCK_FORMAT: Final = 1
+
+
+class InvalidBlock(Exception):
+    """A block that must not stand on the chain; `reason` says which rule it breaks and where."""
+
+    def __init__(self, reason: str) -> None:
+        """Keep the reason as the exception's text too."""
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Header(Record, frozen=True):
+    """What the proposer signs. `change` is empty in this version."""
+
+    format: Literal[1]
+    network_id: Bin32
+    epoch: Uint
+    height: Uint
+    term: Uint
+    parent_hash: Bin32
+    time_ms: Uint
+    proposer: NodeId
+    boot: Bin16
+    rules: Uint
+    membership_version: Uint
+    change: tuple[()]
+    tx_root: Bin32
+    tx_count: Uint
+    body_bytes: Uint
+
+
+class _Wire(Record, frozen=True):
+    header: bytes
+    signature: Bin64
+    body: tuple[bytes, ...]
+
+
+class Block(msgspec.Struct, frozen=True, gc=False):
+    """A decoded block with its bytes; `leaf_hashes` are those of the envelopes in `body`, in order."""
+
+    raw: bytes
+    header: Header
+    header_raw: bytes
+    hash: bytes
+    signature: bytes
+    body: tuple[bytes, ...]
+    leaf_hashes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """What a block must follow. After genesis: the network id, height 0, term 0 and genesis's time."""
+
+    hash: bytes
+    height: int
+    term: int
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """The values in force for one block, looked up at its basis height.
+
+    `activation_waits`: some scheduled value takes effect above the block's height.
+    """
+
+    network_id: bytes
+    epoch: int
+    parameters: Parameters
+    rules: int
+    membership_version: int
+    certifiers: Certifiers
+    activation_waits: bool = False
+
+
+def block_hash(header_raw: bytes) -> bytes:
+    """The hash of a header's bytes: what the proposer signs and the next block names as its parent."""
+    return tagged_hash("header", header_raw)
+
+
+def parent_of(block: Block) -> Parent:
+    """The block as the parent of the next one."""
+    return Parent(block.hash, block.header.height, block.header.term, block.header.time_ms)
+
+
+def parent_of_header(header_raw: bytes) -> Parent:
+    """The same from a header's bytes alone; raises Malformed."""
+    header = decode(header_raw, Header)
+    return Parent(block_hash(header_raw), header.height, header.term, header.time_ms)
+
+
+def genesis_parent(network_id: bytes, time_ms: int) -> Parent:
+    """Genesis as the parent of height 1."""
+    return Parent(network_id, 0, 0, time_ms)
+
+
+def is_opening(block: Block, parent: Parent) -> bool:
+    """Whether the block opens a term: it takes the scheduled values that its parent took."""
+    return block.header.term > parent.term
+
+
+def decode_block(raw: bytes) -> Block:
+    """The block in `raw`, only its form checked; raises Malformed."""
+    wire = decode(raw, _Wire)
+    header = decode(wire.header, Header)
+    return _block(raw, header, wire.header, wire.signature, wire.body)
+
+
+def encode_block(header_raw: bytes, signature: bytes, body: Sequence[bytes]) -> bytes:
+    """The block's bytes."""
+    return encode(_Wire(header_raw, signature, tuple(body)))
+
+
+def make_block(
+    *,
+    parent: Parent,
+    scheduled: Scheduled,
+    term: int,
+    time_ms: int,
+    proposer: str,
+    boot: bytes,
+    body: Sequence[bytes],
+    sign: Callable[[bytes], bytes],
+) -> Block:
+    """The block of the envelopes `body` after `parent`; `sign` gives the proposer's signature over a digest.
+
+    `time_ms` is the proposer's clock; the block's time is never before its parent's.
+    """
+    leaf_hashes = _leaf_hashes(body)
+    header = Header(
+        format=BLOCK_FORMAT,
+        network_id=scheduled.network_id,
+        epoch=scheduled.epoch,
+        height=parent.height + 1,
+        term=term,
+        parent_hash=parent.hash,
+        time_ms=max(time_ms, parent.time_ms),
+        proposer=proposer,
+        boot=boot,
+        rules=scheduled.rules,
+        membership_version=scheduled.membership_version,
+        change=(),
+        tx_root=root(leaf_hashes),
+        tx_count=len(body),
+        body_bytes=sum(map(len, body)),
+    )
+    header_raw = encode(header)
+    hash_ = block_hash(header_raw)
+    signature = sign(hash_)
+    raw = encode_block(header_raw, signature, body)
+    return Block(raw, header, header_raw, hash_, signature, tuple(body), leaf_hashes)
+
+
+def check_header(block: Block, parent: Parent, scheduled: Scheduled) -> None:
+    """Check rules 1 to 4 of validity, the proposer's signature included; raises InvalidBlock."""
+    _check_link(block.header, parent, scheduled)
+    _check_emptiness(block, parent, scheduled)
+    _check_scheduled(block.header, scheduled)
+    _check_body(block, scheduled.parameters)
+    _check_proposer(block, scheduled.certifiers)
+
+
+def decode_body(
+    block: Block, scheduled: Scheduled, cache: Mapping[bytes, Envelope] | None = None
+) -> tuple[Envelope, ...]:
+    """The block's envelopes, by rule 5 less the signatures; raises InvalidBlock naming the index.
+
+    `cache` holds envelopes decoded before under the same limits, by leaf hash.
+    """
+    limits = EnvelopeLimits(scheduled.parameters.envelope_bytes, scheduled.parameters.signers)
+    known = {} if cache is None else cache
+    network_id, time_ms = scheduled.network_id, block.header.time_ms
+    envelopes = []
+    for index, leaf in enumerate(block.leaf_hashes):
+        envelope = known.get(leaf) or _decode_at(block, index, limits)
+        payload = envelope.payload
+        if payload.network_id != network_id:
+            raise InvalidBlock(f"{_place(block, index)}: signed for network {payload.network_id.hex()}")
+        if not payload.valid_from_ms <= time_ms < payload.valid_until_ms:
+            raise InvalidBlock(f"{_place(block, index)}: not valid at the block's time {time_ms}")
+        if len(payload.signers) > limits.signers or len(envelope.raw) > limits.envelope_bytes:
+            raise InvalidBlock(
+                f"{_place(block, index)}: larger, or of more signers, than the parameters allow"
+            )
+        envelopes.append(envelope)
+    return tuple(envelopes)
+
+
+def _decode_at(block: Block, index: int, limits: EnvelopeLimits) -> Envelope:
+    try:
+        return decode_envelope(block.body[index], limits)
+    except Malformed as error:
+        raise InvalidBlock(f"{_place(block, index)}: {error.reason}") from error
+
+
+def _place(block: Block, index: int) -> str:
+    return f"block {block.header.height}, transaction {index}"
+
+
+def _check_link(header: Header, parent: Parent, scheduled: Scheduled) -> None:
+    _expect(header, "network_id", header.network_id, scheduled.network_id)
+    _expect(header, "epoch", header.epoch, scheduled.epoch)
+    _expect(header, "height", header.height, parent.height + 1)
+    _expect(header, "parent_hash", header.parent_hash, parent.hash)
+    if header.term < parent.term:
+        raise InvalidBlock(f"block {header.height}: term {header.term} is below its parent's {parent.term}")
+    if header.time_ms < parent.time_ms:
+        raise InvalidBlock(
+            f"block {header.height}: time {header.time_ms} is before its parent's {parent.time_ms}"
+        )
+
+
+def _check_emptiness(block: Block, parent: Parent, scheduled: Scheduled) -> None:
+    height = block.header.height
+    if is_opening(block, parent):
+        if block.body:
+            raise InvalidBlock(f"block {height} opens term {block.header.term}: it must be empty")
+    elif not block.body and not scheduled.activation_waits:
+        raise InvalidBlock(f"block {height} is empty, opens no term, and nothing scheduled waits")
+
+
+def _check_scheduled(header: Header, scheduled: Scheduled) -> None:
+    _expect(header, "rules", header.rules, scheduled.rules)
+    _expect(header, "membership_version", header.membership_version, scheduled.membership_version)
+
+
+def _check_body(block: Block, parameters: Parameters) -> None:
+    header = block.header
+    _expect(header, "tx_count", header.tx_count, len(block.body))
+    _expect(header, "body_bytes", header.body_bytes, sum(map(len, block.body)))
+    if header.body_bytes > parameters.block_bytes:
+        raise InvalidBlock(
+            f"block {header.height}: {header.body_bytes} bytes of envelopes, at most {parameters.block_bytes}"
+        )
+    if header.tx_count > parameters.block_envelopes:
+        raise InvalidBlock(
+            f"block {header.height}: {header.tx_count} envelopes, at most {parameters.block_envelopes}"
+        )
+    _expect(header, "tx_root", header.tx_root, root(block.leaf_hashes))
+
+
+def _check_proposer(block: Block, certifiers: Certifiers) -> None:
+    header = block.header
+    key = certifiers.key_of(header.proposer)
+    if key is None:
+        raise InvalidBlock(
+            f"block {header.height}: its proposer {header.proposer} does not vote at this height"
+        )
+    try:
+        verify(key, block.hash, block.signature)
+    except BadSignature as error:
+        raise InvalidBlock(f"block {header.height}: signature of {header.proposer}: {error}") from error
+
+
+def _expect(header: Header, name: str, found: object, expected: object) -> None:
+    if found != expected:
+        shown = [value.hex() if isinstance(value, bytes) else value for value in (found, expected)]
+        raise InvalidBlock(f"block {header.height}: {name} is {shown[0]}, it must be {shown[1]}")
+
+
+def _leaf_hashes(body: Sequence[bytes]) -> tuple[bytes, ...]:
+    sha256 = hashlib.sha256
+    return tuple([sha256(b"\x00" + envelope).digest() for envelope in body])
+
+
+def _block(raw: bytes, header: Header, header_raw: bytes, signature: bytes, body: tuple[bytes, ...]) -> Block:
+    return Block(raw, header, header_raw, block_hash(header_raw), signature, body, _leaf_hashes(body))

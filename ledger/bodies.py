@@ -1,0 +1,219 @@
+"""The bodies of the kinds of transaction: their fields and what can be checked without any state.
+
+It must not know accounts, members or balances: who may do what, and what it does, is in ledger/rules.
+Layouts: formats.md, section 4.
+"""
+
+from collections.abc import Mapping
+from enum import IntEnum, IntFlag
+from types import MappingProxyType
+from typing import Annotated, TypeAlias
+
+from msgspec import Meta
+
+from ledger.codec import Malformed, Record
+from ledger.fields import (
+    AccountId,
+    Amount,
+    AssetCode,
+    Bin65,
+    DisplayName,
+    HostPort,
+    MemberId,
+    MinorUnits,
+    NodeId,
+    OptionalBin32,
+    OptionalUuid,
+    Scale,
+    Uint,
+)
+from ledger.keys import check_public_key
+from ledger.parameters import Parameters
+from ledger.policy import Policy, check_policy
+
+
+class Kind(IntEnum):
+    """The numbers of the kinds; never reused."""
+
+    OPEN_ACCOUNT = 1
+    TRANSFER = 2
+    SET_POLICY = 3
+    SET_LIMIT = 4
+    SET_FLAGS = 5
+    CLOSE_ACCOUNT = 6
+    SET_MEMBER = 16
+    SET_NODE = 17
+    CREATE_ASSET = 18
+    SET_PARAMETERS = 19
+
+
+class Flag(IntFlag):
+    """The bits of an account's flags; each authority changes only its own (formats.md, section 4)."""
+
+    NO_DEBIT = 1
+    NO_CREDIT = 2
+    CLOSED = 4
+    ISSUER_NO_DEBIT = 8
+    ISSUER_NO_CREDIT = 16
+
+
+ALL_FLAGS = 31
+
+
+def _check_account(account: bytes) -> None:
+    if account[0] != 0:
+        raise Malformed(f"account {account.hex()}: an account id starts with 00")
+
+
+class OpenAccount(Record, frozen=True):
+    """A member opens an account for an asset; its id follows from member, asset and transaction id."""
+
+    asset: AssetCode
+    policy: Policy
+    reference: OptionalBin32 = ()
+
+    def __post_init__(self) -> None:
+        """Check the policy's keys."""
+        check_policy(self.policy)
+
+
+class Transfer(Record, frozen=True):
+    """The author account is debited and `credit` is credited with `amount` minor units of `asset`."""
+
+    credit: AccountId
+    asset: AssetCode
+    amount: Amount
+    uetr: OptionalUuid = ()
+    reference: OptionalBin32 = ()
+
+    def __post_init__(self) -> None:
+        """Check the form of the account id."""
+        if self.credit[0] != 0:
+            _check_account(self.credit)
+
+
+class SetPolicy(Record, frozen=True):
+    """The account's keys are replaced: rotation by its own policy, recovery by its member's admin policy."""
+
+    account: AccountId
+    expected_version: Uint
+    policy: Policy
+
+    def __post_init__(self) -> None:
+        """Check the form of the account id, and the policy's keys."""
+        _check_account(self.account)
+        check_policy(self.policy)
+
+
+class SetLimit(Record, frozen=True):
+    """The asset's issuer lets the account's balance go down to minus `limit` minor units."""
+
+    account: AccountId
+    expected_version: Uint
+    limit: MinorUnits
+
+    def __post_init__(self) -> None:
+        """Check the form of the account id."""
+        _check_account(self.account)
+
+
+class SetFlags(Record, frozen=True):
+    """The account's flags become `flags`, all bits together."""
+
+    account: AccountId
+    expected_version: Uint
+    flags: Annotated[int, Meta(ge=0, le=ALL_FLAGS)]
+
+    def __post_init__(self) -> None:
+        """Check the form of the account id."""
+        _check_account(self.account)
+
+
+class CloseAccount(Record, frozen=True):
+    """The account, which holds and owes nothing, is closed for ever."""
+
+    account: AccountId
+    expected_version: Uint
+
+    def __post_init__(self) -> None:
+        """Check the form of the account id."""
+        _check_account(self.account)
+
+
+class SetMember(Record, frozen=True):
+    """A member joins (expected_version 0), or its name and policies change."""
+
+    id: MemberId
+    name: DisplayName
+    admin_policy: Policy
+    teller_policy: Policy
+    expected_version: Uint
+
+    def __post_init__(self) -> None:
+        """Check the policies' keys."""
+        check_policy(self.admin_policy)
+        check_policy(self.teller_policy)
+
+
+class SetNode(Record, frozen=True):
+    """A member's node is registered (expected_version 0), or moves to another address."""
+
+    id: NodeId
+    member: MemberId
+    key: Bin65
+    address: HostPort
+    expected_version: Uint
+
+    def __post_init__(self) -> None:
+        """Check the node's key."""
+        check_public_key(self.key)
+
+
+class CreateAsset(Record, frozen=True):
+    """An asset comes into being, with its issuance account under `issuance_policy`."""
+
+    code: AssetCode
+    scale: Scale
+    issuer: MemberId
+    issuance_policy: Policy
+
+    def __post_init__(self) -> None:
+        """Check the policy's keys."""
+        check_policy(self.issuance_policy)
+
+
+class SetParameters(Record, frozen=True):
+    """The parameters change from `from_height` on. Their ranges are checked when it is executed."""
+
+    parameters: Parameters
+    from_height: Uint
+    expected_version: Uint
+
+
+Body: TypeAlias = (
+    OpenAccount
+    | Transfer
+    | SetPolicy
+    | SetLimit
+    | SetFlags
+    | CloseAccount
+    | SetMember
+    | SetNode
+    | CreateAsset
+    | SetParameters
+)
+
+BODIES: Mapping[int, type[Body]] = MappingProxyType(
+    {
+        Kind.OPEN_ACCOUNT: OpenAccount,
+        Kind.TRANSFER: Transfer,
+        Kind.SET_POLICY: SetPolicy,
+        Kind.SET_LIMIT: SetLimit,
+        Kind.SET_FLAGS: SetFlags,
+        Kind.CLOSE_ACCOUNT: CloseAccount,
+        Kind.SET_MEMBER: SetMember,
+        Kind.SET_NODE: SetNode,
+        Kind.CREATE_ASSET: CreateAsset,
+        Kind.SET_PARAMETERS: SetParameters,
+    }
+)
