@@ -12,9 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-import msgspec
-
-from ledger.codec import Malformed, decode, encode
+from ledger.codec import Malformed, Record, decode, encode
 
 FORMAT = 1
 MAX_RECORD_BYTES = 1 << 20
@@ -25,7 +23,7 @@ class JournalError(Exception):
     """The journal can't be used; the message says why and what to do."""
 
 
-class Head(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class Head(Record):
     """The first record: which network and which batch the journal is of."""
 
     format: int
@@ -33,7 +31,7 @@ class Head(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     batch: str
 
 
-class Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class SignedEnvelope(Record):
     """One signed envelope with the id it is paid under."""
 
     tx_id: bytes
@@ -70,7 +68,7 @@ class Journal:
 
     def append(self, envelopes: Iterable[tuple[bytes, bytes]]) -> None:
         """Adds (tx_id, envelope) pairs and returns once they are on the disk."""
-        records = [Record(tx_id, envelope) for tx_id, envelope in envelopes]
+        records = [SignedEnvelope(tx_id, envelope) for tx_id, envelope in envelopes]
         if not records:
             return
         self._write(b"".join(_framed(encode(record)) for record in records))
@@ -100,19 +98,21 @@ class Journal:
             return
         self._check_head(records[0], head)
         for raw in records[1:]:
-            record = _decoded(raw, Record, self._path)
+            record = _decoded(raw, SignedEnvelope, self._path)
             self.envelopes[record.tx_id] = record.envelope
 
     def _check_head(self, raw: bytes, expected: Head) -> None:
         found = _decoded(raw, Head, self._path)
         if found != expected:
             raise JournalError(
-                f"{self._path} is the journal of batch {found.batch!r} on network {found.network_id.hex()[:16]}, "
-                f"not of batch {expected.batch!r} on {expected.network_id.hex()[:16]}; name another with --journal"
+                f"{self._path} is the journal of batch {found.batch!r} "
+                f"on network {found.network_id.hex()[:16]}, "
+                f"not of batch {expected.batch!r} on {expected.network_id.hex()[:16]}; "
+                "name another with --journal"
             )
 
 
-T = TypeVar("T", Head, Record)
+T = TypeVar("T", Head, SignedEnvelope)
 
 
 def _decoded(raw: bytes, kind: type[T], path: Path) -> T:

@@ -92,7 +92,11 @@ def _rows(path: Path, text: str, layout: OrderFormat) -> Iterator[Order | BadLin
     lines = text.splitlines()
     if not lines:
         raise OrderFileError(f"{path} is empty; its first line must name the columns")
-    positions = _positions(path, _cells(lines[0], layout.delimiter), layout)
+    try:
+        header = _cells(lines[0], layout.delimiter)
+    except _LineError as error:
+        raise OrderFileError(f"the first line of {path} doesn't name columns: {error}") from error
+    positions = _positions(path, header, layout)
     for number, line in enumerate(lines[1:], start=2):
         if not line.strip():
             continue
@@ -122,7 +126,8 @@ def _positions(path: Path, header: list[str], layout: OrderFormat) -> dict[str, 
         if field not in positions:
             raise OrderFileError(
                 f"{path} has no column {layout.columns.get(field, field)!r} "
-                f"for the {field.replace('_', ' ')}; its columns are {', '.join(header)}: map one with --column {field}=NAME"
+                f"for the {field.replace('_', ' ')}; its columns are {', '.join(header)}: "
+                f"map one with --column {field}=NAME"
             )
     return positions
 

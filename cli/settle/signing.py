@@ -48,7 +48,7 @@ class Desk:
     _customer_keys: dict[bytes, EllipticCurvePrivateKey] = field(default_factory=dict)
 
     def opening(self, customer: Customer) -> bytes:
-        """The envelope with which a bank's teller opens a customer's account, ruled by the customer's one key."""
+        """The envelope with which a bank's teller opens a customer's account, ruled by the customer."""
         body = OpenAccount(self.asset, single_key(public_bytes(self._customer_key(customer))))
         teller = self.banks[customer.bank].teller
         return self._signed(customer.opening_tx_id, customer.bank.encode(), Kind.OPEN_ACCOUNT, body, teller)

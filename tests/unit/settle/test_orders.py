@@ -1,0 +1,122 @@
+"""Reading payment orders from delimited text."""
+
+from pathlib import Path
+
+import pytest
+
+from cli.settle.orders import (
+    MAX_LINE_CHARACTERS,
+    MAX_REFERENCE_CHARACTERS,
+    OrderFile,
+    OrderFileError,
+    OrderFormat,
+    read_orders,
+)
+
+COLUMNS = {
+    "order": "order_id",
+    "payer": "account_id",
+    "payee_bank": "bank_to",
+    "payee": "account_to",
+    "amount": "amount",
+    "category": "k_symbol",
+}
+HEADER = '"order_id";"account_id";"bank_to";"account_to";"amount";"k_symbol"'
+LAYOUT = OrderFormat(delimiter=";", columns=COLUMNS, payer_bank="home", scale=2)
+
+
+def read(tmp_path: Path, *lines: str, layout: OrderFormat = LAYOUT, end: str = "\r\n") -> OrderFile:
+    """The orders of a file with these lines."""
+    path = tmp_path / "orders.csv"
+    path.write_bytes(end.join([*lines, ""]).encode())
+    return read_orders(path, layout)
+
+
+def test_reads_quoted_cells_crlf_and_leading_zeros(tmp_path: Path) -> None:
+    """Account numbers are text: leading zeros stay; bank ids are lower case; a blank category is empty."""
+    orders = read(tmp_path, HEADER, '7;12;"YZ";"0087";2452.00;" "').orders
+    assert len(orders) == 1
+    order = orders[0]
+    assert (order.line, order.order, order.payer_bank, order.payer) == (2, "7", "home", "12")
+    assert (order.payee_bank, order.payee, order.amount, order.category) == ("yz", "0087", 245200, "")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('1;1;"YZ";"5";-1.00;""', "-1.00"),
+        ('1;1;"YZ";"5";0.00;""', "zero"),
+        ('1;1;"YZ";"5";1.005;""', "1.005"),
+        ('1;1;"YZ";"5";many;""', "many"),
+        ('1;1;"YZ";"5";92233720368547758.08;""', "92233720368547758.08"),
+        ('1;;"YZ";"5";1.00;""', "payer is empty"),
+        ('1;1;"YZ"', "3 columns"),
+        ('1;1;"YZ;"5";1.00;""', "delimited"),
+        (f'1;{"9" * (MAX_REFERENCE_CHARACTERS + 1)};"YZ";"5";1.00;""', "longer than 64"),
+        (f'1;1;"YZ";"5";1.00;"{"x" * MAX_LINE_CHARACTERS}"', "longer than 4096"),
+        ('1;5;"HOME";"5";1.00;""', "same account"),
+        ('1;1\x07;"YZ";"5";1.00;""', "printed"),
+    ],
+)
+def test_a_bad_line_is_named_and_the_rest_goes_on(tmp_path: Path, line: str, reason: str) -> None:
+    """The line's number and the reason are kept; the lines around it are read."""
+    good = '3;1;"YZ";"5";1.00;""'
+    read_file = read(tmp_path, HEADER, good, line, good)
+    assert [order.line for order in read_file.orders] == [2, 4]
+    (bad,) = read_file.bad_lines
+    assert bad.line == 3
+    assert reason in bad.reason
+
+
+def test_limits_are_inclusive(tmp_path: Path) -> None:
+    """A reference of just the longest length, and the largest amount, are read."""
+    longest = "9" * MAX_REFERENCE_CHARACTERS
+    (order,) = read(tmp_path, HEADER, f'1;{longest};"YZ";"5";92233720368547758.07;""').orders
+    assert (order.payer, order.amount) == (longest, 2**63 - 1)
+
+
+def test_other_delimiters_and_columns(tmp_path: Path) -> None:
+    """Columns are found by the names that the mapping gives."""
+    layout = OrderFormat(
+        ",", {"payer": "from", "payer_bank": "b1", "payee": "to", "payee_bank": "b2", "amount": "x"}, None, 0
+    )
+    (order,) = read(tmp_path, "x,to,from,b2,b1", "5,b,a,two,one", layout=layout, end="\n").orders
+    assert (order.payer_bank, order.payer, order.payee_bank, order.payee) == ("one", "a", "two", "b")
+    assert (order.amount, order.order) == (5, "")
+
+
+def test_blank_lines_are_no_orders(tmp_path: Path) -> None:
+    """Nothing is said of a blank line, and numbering goes on counting it."""
+    read_file = read(tmp_path, HEADER, "", '3;1;"YZ";"5";1.00;""')
+    assert [order.line for order in read_file.orders] == [3]
+    assert read_file.bad_lines == ()
+
+
+def test_a_missing_column_says_which_and_how_to_map_it(tmp_path: Path) -> None:
+    """The error names the column, those the file has, and the option."""
+    with pytest.raises(OrderFileError, match=r"no column 'amount'.*--column amount=NAME"):
+        read(tmp_path, '"order_id";"account_id";"bank_to";"account_to"')
+
+
+def test_without_a_payer_bank_the_file_must_have_its_column(tmp_path: Path) -> None:
+    """No bank is invented for payers."""
+    layout = OrderFormat(";", COLUMNS, None, 2)
+    with pytest.raises(OrderFileError, match="payer bank"):
+        read(tmp_path, HEADER, layout=layout)
+
+
+def test_an_empty_file_and_other_encodings_are_refused(tmp_path: Path) -> None:
+    """Neither is taken for a file without orders."""
+    path = tmp_path / "orders.csv"
+    path.write_bytes(b"")
+    with pytest.raises(OrderFileError, match="empty"):
+        read_orders(path, LAYOUT)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(OrderFileError, match="UTF-8"):
+        read_orders(path, LAYOUT)
+
+
+def test_an_overlong_or_unreadable_header_is_refused(tmp_path: Path) -> None:
+    """A header that can't be read spoils the file, not one line."""
+    with pytest.raises(OrderFileError, match="longer than"):
+        read(tmp_path, "x" * (MAX_LINE_CHARACTERS + 1))
