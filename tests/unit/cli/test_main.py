@@ -1,0 +1,207 @@
+"""Tests of the root: lazy loading, help, how errors end a run."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from cli import output
+from cli.about import SHELLS
+from cli.errors import EXPLAINERS, CommandError, explain
+from cli.exits import Exit
+from cli.lazy import LazyCommand, LazyGroup
+from cli.main import COMMANDS, Explaining, Root, root
+from tests.unit.cli.conftest import Nostro, document
+
+
+def lazy_groups(group: LazyGroup, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], LazyGroup]]:
+    """A group and all groups under it."""
+    found = [(path, group)]
+    for name, entry in group.lazy.items():
+        command = entry.load()
+        if isinstance(command, LazyGroup):
+            found += lazy_groups(command, (*path, name))
+    return found
+
+
+def lazy_commands() -> list[tuple[str, LazyCommand]]:
+    """Every command of every group, by its whole name."""
+    assert isinstance(root, LazyGroup)
+    return [
+        (" ".join((*path, name)), entry)
+        for path, group in lazy_groups(root)
+        for name, entry in group.lazy.items()
+    ]
+
+
+@pytest.mark.parametrize(("name", "entry"), lazy_commands(), ids=lambda value: str(value)[:40])
+def test_summary_is_the_commands_own(name: str, entry: LazyCommand) -> None:
+    """The line in the group's table is the first line of the command's help, so that --help tells the truth."""
+    command = entry.load()
+    help_text = command.help or ""
+    assert help_text.split("\n", 1)[0] == entry.summary
+    assert command.name == name.rsplit(" ", 1)[-1]
+
+
+@pytest.mark.parametrize(("name", "entry"), lazy_commands(), ids=lambda value: str(value)[:40])
+def test_help_of_every_command(nostro: Nostro, name: str, entry: LazyCommand) -> None:
+    """Every command explains itself."""
+    result = nostro(*name.split(), "--help")
+    assert result.exit_code == 0
+    assert entry.summary.split()[0] in result.stdout
+
+
+def test_every_command_that_prints_data_takes_json() -> None:
+    """--json is everywhere but where the output is a program's text or a process that stays."""
+    without = {
+        name
+        for name, entry in lazy_commands()
+        if not isinstance(entry.load(), click.Group)
+        and not any("--json" in parameter.opts for parameter in entry.load().params)
+    }
+    assert without <= {"completion", "node run", "orders"}
+
+
+def test_help_imports_no_command() -> None:
+    """`nostro --help` imports neither a command nor anything heavy: that keeps it quick."""
+    script = (
+        "import sys\nfrom cli.main import root\n"
+        "try:\n    root.main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print('loaded:', *sorted(m for m in sys.modules if m.split('.')[0] in "
+        "('rich', 'aiohttp', 'cryptography', 'msgspec', 'ledger', 'wallet', 'node', 'api', 'asyncio')"
+        " or m.startswith('cli.')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[3],
+    )
+    loaded = done.stdout.rsplit("loaded:", 1)[1].split()
+    assert loaded == ["cli.errors", "cli.exits", "cli.lazy", "cli.main", "cli.output"]
+
+
+def test_unknown_command_is_a_usage_error(nostro: Nostro) -> None:
+    """A command that doesn't exist ends with the code for usage."""
+    assert nostro("fly").exit_code == Exit.USAGE
+
+
+def test_lazy_command_must_be_a_command() -> None:
+    """A place that holds something else is a fault of the program, said at once."""
+    with pytest.raises(TypeError, match="not a click command"):
+        LazyCommand("cli.main:COMMANDS", "").load()
+
+
+@pytest.mark.parametrize("name", list(EXPLAINERS))
+def test_explained_exceptions_exist(name: str) -> None:
+    """Every exception named in the table is there: a renamed one would lose its words."""
+    module, _, attribute = name.rpartition(".")
+    assert issubclass(getattr(importlib.import_module(module), attribute), BaseException)
+
+
+def failing(error: BaseException) -> click.Command:
+    """A root whose one command raises `error`."""
+
+    @click.group(cls=Root, lazy={})
+    def group() -> None:
+        """A root."""
+
+    @group.command()
+    @output.json_option
+    def fail() -> None:
+        raise error
+
+    group.get_command = lambda ctx, name: fail  # type: ignore[method-assign]  # a root with one command, ready-made
+    return group
+
+
+def test_explained_error_ends_in_words_and_code() -> None:
+    """What happened and what to do next go to stderr, and stdout stays empty."""
+    error = CommandError("The cat is on the mat.", "Move the cat.", Exit.NOT_FOUND)
+    result = CliRunner().invoke(failing(error), ["fail"])
+    assert result.exit_code == Exit.NOT_FOUND
+    assert result.stdout == ""
+    assert result.stderr == "error: The cat is on the mat.\n  Move the cat.\n"
+
+
+def test_explained_error_as_json() -> None:
+    """With --json the same stands in one document on stdout."""
+    error = CommandError("The cat is on the mat.", "Move the cat.")
+    result = CliRunner().invoke(failing(error), ["fail", "--json"])
+    assert document(result) == {
+        "error": {"message": "The cat is on the mat.", "remedy": "Move the cat.", "exit_code": 1}
+    }
+
+
+def test_programmers_error_keeps_its_traceback() -> None:
+    """An exception that nobody foresaw isn't dressed up as a user's mistake."""
+    result = CliRunner().invoke(failing(ZeroDivisionError("1/0")), ["fail"])
+    assert isinstance(result.exception, ZeroDivisionError)
+
+
+def test_file_error_names_the_file(tmp_path: Path) -> None:
+    """An OSError about a file says which, and what is wrong with it."""
+    missing = tmp_path / "missing"
+    with pytest.raises(FileNotFoundError) as caught:
+        missing.open()
+    explained = explain(caught.value)
+    assert explained is not None
+    assert explained.message == f"{missing}: no such file or directory."
+
+
+def test_os_error_without_a_file() -> None:
+    """An OSError about no file is told as the system's word."""
+    explained = explain(OSError(28, "No space left on device"))
+    assert explained is not None
+    assert "no space left on device" in explained.message
+
+
+def test_explaining_lets_success_pass() -> None:
+    """Nothing happens where nothing is raised."""
+    with Explaining(click.Context(root)):
+        reached = True
+    assert reached
+
+
+def test_version(nostro: Nostro) -> None:
+    """`version` prints one line, or a document with the same."""
+    said = document(nostro("version", "--json"))
+    assert nostro("version").stdout == f"nostro {said['version']} (Python {said['python']})\n"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completion(nostro: Nostro, shell: str) -> None:
+    """Each shell's script asks the program itself."""
+    assert "_NOSTRO_COMPLETE" in nostro("completion", shell).stdout
+
+
+def test_completion_completes() -> None:
+    """The shell's question is answered with the commands that begin so."""
+    env = {**os.environ, "_NOSTRO_COMPLETE": "bash_complete", "COMP_WORDS": "nostro pay", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "cli"], capture_output=True, text=True, env=env, cwd=Path(__file__).parents[3]
+    )
+    assert done.stdout.splitlines() == ["plain,pay", "plain,payment"]
+
+
+def test_outcomes_lists_the_whole_table(nostro: Nostro) -> None:
+    """Every outcome is there, once, by number."""
+    from ledger.outcome import OUTCOMES
+
+    listed = document(nostro("outcomes", "--json"))["outcomes"]
+    assert [outcome["number"] for outcome in listed] == sorted(int(number) for number in OUTCOMES)
+    assert len(nostro("outcomes").stdout.splitlines()) == len(OUTCOMES) + 1
+
+
+def test_every_command_is_listed_in_help(nostro: Nostro) -> None:
+    """The root's help names each command with its line."""
+    text = nostro("--help").stdout
+    assert all(f"  {name} " in text for name in COMMANDS)
