@@ -55,7 +55,7 @@ class ThreadWorker:
     def submit(
         self, job: Callable[[], T], done: Callable[[T], None], failed: Callable[[BaseException], None]
     ) -> None:
-        """Run `job` on the thread, then on the loop `done` with its result, or `failed` with what it raised."""
+        """Run `job` on the thread, then on the loop `done` with its result or `failed` with its error."""
 
         def completed(future: Future[T]) -> None:
             error = future.exception()
