@@ -23,7 +23,7 @@ class JournalError(Exception):
     """The journal can't be used; the message says why and what to do."""
 
 
-class Head(Record):
+class Head(Record, frozen=True):
     """The first record: which network and which batch the journal is of."""
 
     format: int
@@ -31,7 +31,7 @@ class Head(Record):
     batch: str
 
 
-class SignedEnvelope(Record):
+class SignedEnvelope(Record, frozen=True):
     """One signed envelope with the id it is paid under."""
 
     tx_id: bytes

@@ -118,10 +118,10 @@ def _customers(orders: Sequence[Order], asset: str, start_ms: int) -> dict[tuple
 
 def _customer(name: tuple[str, str], asset: str, start_ms: int) -> Customer:
     bank, number = name
-    tx_id = derived_tx_id(start_ms, ACCOUNTS_BATCH, 0, f"{Purpose.OPEN} {asset} {bank} {number}")
+    tx_id = derived_tx_id(start_ms, ACCOUNTS_BATCH, 0, f"{Purpose.OPEN.value} {asset} {bank} {number}")
     return Customer(bank, number, tx_id, account_id(bank, asset, tx_id))
 
 
 def _tx_id(start_ms: int, batch: str, line: int, purpose: Purpose) -> bytes:
     """Neighbouring rows get neighbouring ids, which the store likes."""
-    return derived_tx_id(start_ms + line, batch, line, purpose)
+    return derived_tx_id(start_ms + line, batch, line, purpose.value)
