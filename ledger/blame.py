@@ -1,8 +1,8 @@
 """Blame: two signed messages that no honest node signs both, checked offline by anybody.
 
-It must not know who collected the messages or why. What is no evidence raises NotEvidence: headers of different
-terms, one message signed twice, anything not signed by the registered key. Silence and truncated blocks are not
-evidence either, for they are not messages.
+It must not know who collected the messages or why. What is no evidence raises NotEvidence: headers of
+different terms, one message signed twice, anything not signed by the registered key. Silence and truncated
+blocks are not evidence either, for they are not messages.
 """
 
 from dataclasses import dataclass

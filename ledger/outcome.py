@@ -121,7 +121,7 @@ _TEXT: dict[Outcome, tuple[str, str, str]] = {
     Outcome.WRONG_NETWORK: (
         "The transaction was signed for another network.",
         "Sign it for this network's id, or submit it to the network that it names.",
-        "FF01",
+        "DS28",
     ),
     Outcome.TOO_MANY_SIGNERS: (
         "The envelope has more signers than this network takes.",
@@ -131,7 +131,7 @@ _TEXT: dict[Outcome, tuple[str, str, str]] = {
     Outcome.BAD_SIGNATURE: (
         "A signature does not verify against its key and the signed bytes.",
         "Sign the payload again, unaltered, with the keys that it names, and with low-S signatures.",
-        "DS0H",
+        "DS0B",
     ),
     Outcome.UNKNOWN_AUTHOR: (
         "The account or member that the transaction speaks for does not exist.",
@@ -146,7 +146,7 @@ _TEXT: dict[Outcome, tuple[str, str, str]] = {
     Outcome.NOT_PERMITTED: (
         "The author may not do this, whoever signs for it.",
         "Have the account's member, the asset's issuer or the members together do it, as docs/kinds.md says.",
-        "AG01",
+        "DS0G",
     ),
     Outcome.DUPLICATE_OF: (
         "The same transaction has been decided before; this copy changed nothing.",
@@ -156,7 +156,7 @@ _TEXT: dict[Outcome, tuple[str, str, str]] = {
     Outcome.ID_USED_WITH_OTHER_CONTENT: (
         "The author has used this transaction id for something else.",
         "Look the id up to see what it did; sign what is still wanted under a new id.",
-        "AM05",
+        "DU03",
     ),
     Outcome.VERSION_MISMATCH: (
         "What was to be changed has changed since the version that the transaction expects.",
@@ -236,7 +236,7 @@ _TEXT: dict[Outcome, tuple[str, str, str]] = {
     Outcome.ACTIVATION_TOO_EARLY: (
         "The change would take effect too soon after its decision.",
         "Choose a from_height at least 64 above the height at which it is decided.",
-        "NARR",
+        "DT01",
     ),
     Outcome.PARAMETER_OUT_OF_RANGE: (
         "A parameter is outside the range that the ledger allows.",
@@ -256,32 +256,32 @@ _TEXT: dict[Outcome, tuple[str, str, str]] = {
     Outcome.NOT_YET_VALID: (
         "The transaction's time to be executed has not come, by this node's clock.",
         "Submit the same bytes again from valid_from on.",
-        "TM01",
+        "DT04",
     ),
     Outcome.OVERLOADED: (
         "The node has as much to do as it may keep.",
         "Submit the same bytes again a little later, or to another node.",
-        "AB10",
+        "FF10",
     ),
     Outcome.NO_QUORUM: (
         "The node has no leader that a majority of nodes follows.",
         "Submit the same bytes again later, or to another node.",
-        "AB09",
+        "ED06",
     ),
     Outcome.UNKNOWN: (
         "The node does not know the outcome: the transaction may still be executed.",
         "Ask by id, or submit the same bytes again; that can never pay twice.",
-        "AB05",
+        "NARR",
     ),
     Outcome.TOO_MANY_PENDING: (
         "The member has its whole share of waiting transactions in use.",
         "Submit the same bytes again when some of them have been decided.",
-        "AB10",
+        "DS0K",
     ),
     Outcome.STOPPING: (
         "The node is shutting down.",
         "Submit the same bytes to another node.",
-        "AB07",
+        "FF10",
     ),
 }
 
@@ -321,3 +321,28 @@ def _info(outcome: Outcome) -> OutcomeInfo:
 
 
 OUTCOMES: Mapping[Outcome, OutcomeInfo] = MappingProxyType({outcome: _info(outcome) for outcome in Outcome})
+
+
+def as_markdown() -> str:
+    """The page docs/outcomes.md, which is made from the table and never by hand."""
+    lines = [
+        "# Outcomes",
+        "",
+        "Every ending that a transaction can have. This page is made from the table in `ledger/outcome.py` by",
+        "`python scripts/write_outcomes_page.py`; numbers are for ever, and a new one is only ever added.",
+        "",
+        "*On the chain*: it can stand in a block, and is then as final as success. The others are one node's answer:",
+        "whoever holds the bytes may submit them elsewhere until their time is over. *Retry*: sending the same bytes",
+        "again can help. *ISO 20022* is the external status reason code that comes nearest.",
+        "",
+        "| number | name | class | on the chain | final | retry | ISO 20022 | what it means | what to do |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [_row(info) for info in OUTCOMES.values()]
+    return "\n".join(lines) + "\n"
+
+
+def _row(info: OutcomeInfo) -> str:
+    marks = ["yes" if mark else "no" for mark in (info.on_chain, info.final, info.retry_can_help)]
+    cells = [str(info.number), f"`{info.name}`", info.class_.value, *marks, info.iso20022 or "-"]
+    return "| " + " | ".join([*cells, info.sentence, info.remedy]) + " |"

@@ -1,7 +1,7 @@
 """Receipts: what proves one payment to anybody who knows only the network's id (formats.md, section 9).
 
-It must not know where blocks and certificates are kept; it is given them. scripts/verify_receipt.py checks the
-same, independently of this code.
+It must not know where blocks and certificates are kept; it is given them. scripts/verify_receipt.py checks
+the same, independently of this code.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ from ledger.parameters import PARAMETER_RANGES
 
 RECEIPT_FORMAT: Final = 1
 MAX_SEALS: Final = 10_000
-"""Seals a receipt may carry up to its certificate; a node keeps a certificate at least every 1,000 heights."""
+"""Seals a receipt may carry up to its certificate; nodes keep a certificate at least every 1,000 heights."""
 
 _ANY_LIMITS: Final = EnvelopeLimits(PARAMETER_RANGES["envelope_bytes"][1], PARAMETER_RANGES["signers"][1])
 

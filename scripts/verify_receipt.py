@@ -1,0 +1,314 @@
+"""Verify a Nostro receipt with nothing of Nostro's: standard library, msgpack and ecdsa (pure Python).
+
+Written from docs/formats.md alone, so that a bank or a court can check a payment without trusting the
+software that made it. It must not import any package of this repository.
+
+    python verify_receipt.py RECEIPT_FILE NETWORK_ID_HEX
+
+Exit code 0: proved, the facts are printed as JSON. 1: not proved, the reason is on stderr. 2: wrong usage.
+"""
+
+import hashlib
+import json
+import re
+import sys
+
+import ecdsa
+import msgpack
+
+KINDS = {
+    1: "open_account",
+    2: "transfer",
+    3: "set_policy",
+    4: "set_limit",
+    5: "set_flags",
+    6: "close_account",
+    16: "set_member",
+    17: "set_node",
+    18: "create_asset",
+    19: "set_parameters",
+}
+MAX_INTEGER = 2**63 - 1
+ORDER = ecdsa.NIST256p.order
+MEMBER_ID = re.compile(rb"[a-z0-9-]{1,16}\Z")
+
+
+class NotProved(Exception):
+    """The receipt does not prove its payment; the text says which step fails."""
+
+
+def require(good, otherwise):
+    """Go on only if `good`."""
+    if not good:
+        raise NotProved(otherwise)
+
+
+def tagged_hash(kind, data):
+    """Section 2: the hash of a signed thing."""
+    return hashlib.sha256(b"nostro/" + kind + b"/v1\x00" + data).digest()
+
+
+def unpack(data, what):
+    """Section 1: canonical MessagePack only, proved by encoding it again."""
+    try:
+        value = msgpack.unpackb(data, raw=False, strict_map_key=False, use_list=True)
+        again = msgpack.packb(value, use_bin_type=True)
+    except (ValueError, TypeError, OverflowError, msgpack.exceptions.UnpackException) as error:
+        raise NotProved(f"{what}: not MessagePack: {error}") from error
+    require(again == data, f"{what}: not canonical")
+    check_types(value, what)
+    return value
+
+
+def check_types(value, what):
+    """Section 1: arrays, bools, unsigned integers, byte strings and text; nothing else."""
+    if isinstance(value, list):
+        for item in value:
+            check_types(item, what)
+    elif isinstance(value, int):
+        require(0 <= value <= MAX_INTEGER, f"{what}: an integer out of range")
+    else:
+        require(isinstance(value, (bytes, str)), f"{what}: a value of a type that is not allowed")
+
+
+def array(value, length, what):
+    """An array of exactly that many items."""
+    require(isinstance(value, list) and len(value) == length, f"{what}: not an array of {length}")
+    return value
+
+
+def bytes_of(value, length, what):
+    """A byte string of exactly that length."""
+    require(isinstance(value, bytes) and len(value) == length, f"{what}: not {length} bytes")
+    return value
+
+
+def number(value, what):
+    """An unsigned integer, and not a bool."""
+    require(type(value) is int, f"{what}: not a number")
+    return value
+
+
+def verify_signature(key, digest, signature, what):
+    """Section 2: ECDSA P-256 over the digest, r ‖ s, low-S."""
+    bytes_of(key, 65, f"{what}: key")
+    bytes_of(signature, 64, f"{what}: signature")
+    s = int.from_bytes(signature[32:], "big")
+    require(1 <= s <= ORDER // 2, f"{what}: the signature is not low-S")
+    require(key[0] == 4, f"{what}: the key is not uncompressed")
+    try:
+        verifier = ecdsa.VerifyingKey.from_string(key, curve=ecdsa.NIST256p)
+        verifier.verify_digest(signature, digest)
+    except (ecdsa.BadSignatureError, ecdsa.errors.MalformedPointError) as error:
+        raise NotProved(f"{what}: bad signature") from error
+
+
+def climb(leaf, index, size, path, root, what):
+    """RFC 9162, 2.1.3.2: from a leaf's hash to the root of a tree of `size` leaves."""
+    require(0 <= index < size, f"{what}: index {index} of {size}")
+    position, last, computed = index, size - 1, leaf
+    for sibling in path:
+        bytes_of(sibling, 32, f"{what}: path")
+        require(last > 0, f"{what}: the path is too long")
+        if position % 2 == 1 or position == last:
+            computed = hashlib.sha256(b"\x01" + sibling + computed).digest()
+            while position % 2 == 0 and position > 0:
+                position //= 2
+                last //= 2
+        else:
+            computed = hashlib.sha256(b"\x01" + computed + sibling).digest()
+        position //= 2
+        last //= 2
+    require(last == 0 and computed == root, f"{what}: the path does not lead to the root")
+
+
+def read_genesis(raw):
+    """Section 5: the network's name, the rule of certificates, and the nodes as (id, member, key)."""
+    genesis = array(unpack(raw, "genesis"), 8, "genesis")
+    require(genesis[0] == 1, "genesis: unknown format")
+    rule = array(genesis[4], 5, "genesis: parameters")[4]
+    require(rule in (0, 1), "genesis: unknown certificate rule")
+    nodes = [tuple(array(node, 4, "genesis: node")[:3]) for node in genesis[7]]
+    ids = [node[0] for node in nodes]
+    require(ids == sorted(set(ids)) and ids, "genesis: nodes not ascending")
+    require(len({node[1] for node in nodes}) == len(nodes), "genesis: a member with two nodes")
+    require(len({node[2] for node in nodes}) == len(nodes), "genesis: a key used twice")
+    return genesis[1], rule, nodes
+
+
+def quorum(rule, count):
+    """Section 5: how many of `count` certifiers must sign."""
+    if rule == 0:
+        return count // 2 + 1
+    require(count >= 4, "the byzantine rule takes four certifiers")
+    return 2 * count // 3 + 1
+
+
+def read_seal(raw, network_id):
+    """Section 7: the fields of a seal."""
+    names = [
+        "format",
+        "network",
+        "epoch",
+        "height",
+        "header",
+        "parent",
+        "outcomes",
+        "log",
+        "state",
+        "certifiers",
+    ]
+    seal = dict(zip(names, array(unpack(raw, "seal"), 10, "seal"), strict=True))
+    require(seal["format"] == 1, "seal: unknown format")
+    require(seal["network"] == network_id, "seal: another network")
+    return seal
+
+
+def verify_certificate(certificate, rule, nodes, network_id):
+    """Section 7: enough certifiers signed this seal, and all that are listed did. Gives their ids."""
+    seal_raw, signatures = array(certificate, 2, "certificate")
+    certifiers = tagged_hash(b"certifiers", msgpack.packb([rule, [list(node) for node in nodes]]))
+    require(
+        read_seal(seal_raw, network_id)["certifiers"] == certifiers, "seal: other certifiers than genesis's"
+    )
+    signers = [array(item, 2, "certificate: signature")[0] for item in signatures]
+    require(signers == sorted(set(signers)), "certificate: signers not strictly ascending")
+    require(len(signers) >= quorum(rule, len(nodes)), f"certificate: {len(signers)} signatures are too few")
+    keys = {node: key for node, _, key in nodes}
+    digest = tagged_hash(b"seal", seal_raw)
+    for node, signature in signatures:
+        require(node in keys, f"certificate: {node} is not a certifier")
+        verify_signature(keys[node], digest, signature, f"certificate: {node}")
+    return signers
+
+
+def read_header(raw, network_id):
+    """Section 6: the fields of a block header."""
+    names = [
+        "format",
+        "network",
+        "epoch",
+        "height",
+        "term",
+        "parent",
+        "time_ms",
+        "proposer",
+        "boot",
+        "rules",
+        "membership",
+        "change",
+        "tx_root",
+        "tx_count",
+        "body_bytes",
+    ]
+    header = dict(zip(names, array(unpack(raw, "header"), 15, "header"), strict=True))
+    require(header["format"] == 1, "header: unknown format")
+    require(header["network"] == network_id, "header: another network")
+    return header
+
+
+def sealed_block(header, header_raw, seals, certificate_seal, network_id):
+    """The block's own seal, from which each seal is the parent of the next, up to the certificate's."""
+    raws = [*seals, certificate_seal]
+    for offset, raw in enumerate(raws):
+        seal = read_seal(raw, network_id)
+        require(seal["epoch"] == header["epoch"], "seal: another epoch")
+        require(seal["height"] == header["height"] + offset, "seal: not of the next height")
+        if offset:
+            require(seal["parent"] == tagged_hash(b"seal", raws[offset - 1]), "seal: another parent")
+    first = read_seal(raws[0], network_id)
+    require(first["header"] == tagged_hash(b"header", header_raw), "seal: another block")
+    return first
+
+
+def read_envelope(raw, network_id):
+    """Section 4: the signed payload's fields, every signature verified."""
+    payload_raw, signatures = array(unpack(raw, "envelope"), 2, "envelope")
+    names = [
+        "version",
+        "network",
+        "tx_id",
+        "author",
+        "kind",
+        "body",
+        "valid_from_ms",
+        "valid_until_ms",
+        "signers",
+    ]
+    payload = dict(zip(names, array(unpack(payload_raw, "payload"), 9, "payload"), strict=True))
+    require(
+        payload["version"] == 1 and payload["network"] == network_id, "payload: another version or network"
+    )
+    bytes_of(payload["tx_id"], 16, "payload: tx_id")
+    author = payload["author"]
+    account = isinstance(author, bytes) and len(author) == 21 and author[0] == 0
+    require(account or (isinstance(author, bytes) and MEMBER_ID.match(author)), "payload: author")
+    require(isinstance(payload["body"], list) and payload["kind"] in KINDS, "payload: kind or body")
+    signers = payload["signers"]
+    require(signers == sorted(set(signers)) and signers, "payload: signers not strictly ascending")
+    require(len(signatures) == len(signers), "envelope: signatures and signers differ in number")
+    digest = tagged_hash(b"envelope", payload_raw)
+    for key, signature in zip(signers, signatures, strict=True):
+        verify_signature(key, digest, signature, f"signer {key.hex()[:16]}")
+    return payload
+
+
+def verify_receipt(raw, network_id):
+    """Section 9: everything, from the network's id to the payment. Gives the facts proved."""
+    receipt = array(unpack(raw, "receipt"), 10, "receipt")
+    format_, genesis_raw, header_raw, envelope_raw, index, tx_path, leaf, outcome_path, seals, certificate = (
+        receipt
+    )
+    require(format_ == 1, "receipt: unknown format")
+    require(tagged_hash(b"genesis", genesis_raw) == network_id, "genesis: it is of another network")
+    network_name, rule, nodes = read_genesis(genesis_raw)
+    signed_by = verify_certificate(certificate, rule, nodes, network_id)
+    header = read_header(header_raw, network_id)
+    seal = sealed_block(header, header_raw, seals, certificate[0], network_id)
+    payload = read_envelope(envelope_raw, network_id)
+    size = number(header["tx_count"], "header: tx_count")
+    number(index, "receipt: index")
+    climb(leaf_hash(envelope_raw), index, size, tx_path, header["tx_root"], "transaction")
+    climb(leaf_hash(leaf), index, size, outcome_path, seal["outcomes"], "outcome")
+    outcome, duplicate_of = array(unpack(leaf, "outcome"), 2, "outcome")
+    return {
+        "network": network_name,
+        "height": header["height"],
+        "index": index,
+        "time_ms": header["time_ms"],
+        "tx_id": payload["tx_id"].hex(),
+        "author": payload["author"].hex(),
+        "kind": KINDS[payload["kind"]],
+        "outcome": number(outcome, "outcome"),
+        "duplicate_of": duplicate_of[0] if duplicate_of else None,
+        "certified_height": header["height"] + len(seals),
+        "signed_by": signed_by,
+    }
+
+
+def leaf_hash(leaf):
+    """RFC 6962: the hash of a leaf."""
+    require(isinstance(leaf, bytes), "leaf: not bytes")
+    return hashlib.sha256(b"\x00" + leaf).digest()
+
+
+def main(arguments):
+    """Read the file, print the facts or the reason; gives the exit code."""
+    if len(arguments) != 2 or not re.fullmatch("[0-9a-f]{64}", arguments[1]):
+        print("usage: verify_receipt.py RECEIPT_FILE NETWORK_ID_HEX (64 digits)", file=sys.stderr)
+        return 2
+    try:
+        with open(arguments[0], "rb") as file:
+            facts = verify_receipt(file.read(), bytes.fromhex(arguments[1]))
+    except OSError as error:
+        print(f"{arguments[0]} can't be read: {error}", file=sys.stderr)
+        return 2
+    except (NotProved, TypeError, ValueError) as error:
+        print(f"not proved: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(facts, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
