@@ -1,0 +1,152 @@
+"""The registry: members, nodes, assets and schedules, which are few, held whole and replaced as one value.
+
+A Registry is immutable, so another thread may read the one the state last published. Must not know accounts
+(their ids stand in the same tree, but are too many to hold), nor the rules that change what stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from types import MappingProxyType
+from typing import TypeVar
+
+from ledger import records, schedule
+from ledger.certificate import Certifiers
+from ledger.codec import Malformed, Record, decode
+from ledger.parameters import Parameters
+from ledger.records import (
+    AssetRecord,
+    MemberRecord,
+    NodeRecord,
+    RegistryRow,
+    Schedule,
+    encode_record,
+)
+
+T = TypeVar("T")
+
+_ACCOUNT_KEY_START = b"\x92\xc4" + bytes([len(b"account/") + 21]) + b"account/"
+"""How the rows of account ids begin; there may be a million, so they are told apart without decoding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Everything of the registry but the account ids."""
+
+    members: Mapping[str, MemberRecord]
+    nodes: Mapping[str, NodeRecord]
+    assets: Mapping[str, AssetRecord]
+    parameters: Schedule[Parameters]
+    rules: Schedule[int]
+    certifiers: Schedule[Certifiers]
+
+    def with_member(self, member: MemberRecord) -> Registry:
+        """The registry with this member added or changed."""
+        return replace(self, members=MappingProxyType({**self.members, member.id: member}))
+
+    def with_node(self, node: NodeRecord) -> Registry:
+        """The registry with this node added or changed."""
+        return replace(self, nodes=_in_order({**self.nodes, node.id: node}))
+
+    def with_asset(self, asset: AssetRecord) -> Registry:
+        """The registry with this asset added."""
+        return replace(self, assets=_in_order({**self.assets, asset.code: asset}))
+
+    def with_parameters(self, parameters: Schedule[Parameters]) -> Registry:
+        """The registry with this schedule of parameters."""
+        return replace(self, parameters=parameters)
+
+    def parameters_at(self, height: int) -> Parameters:
+        """The parameters in force at a height."""
+        return schedule.at(self.parameters.entries, height)
+
+    def rules_at(self, height: int) -> int:
+        """The version of the rules in force at a height."""
+        return schedule.at(self.rules.entries, height)
+
+    def certifiers_at(self, height: int) -> Certifiers:
+        """The certifiers in force at a height."""
+        return schedule.at(self.certifiers.entries, height)
+
+    def activation_waits(self, height: int) -> bool:
+        """Whether something decided takes effect above this height."""
+        return (
+            schedule.activation_waits(self.parameters.entries, height)
+            or schedule.activation_waits(self.rules.entries, height)
+            or schedule.activation_waits(self.certifiers.entries, height)
+        )
+
+    def values(self) -> Iterator[tuple[bytes, Record]]:
+        """Every registry key with its record, in a fixed order."""
+        for member in self.members.values():
+            yield records.member_key(member.id), member
+        for node in self.nodes.values():
+            yield records.node_key(node.id), node
+        for asset in self.assets.values():
+            yield records.asset_key(asset.code), asset
+        yield records.PARAMETERS_SCHEDULE, self.parameters
+        yield records.RULES_SCHEDULE, self.rules
+        yield records.CERTIFIERS_SCHEDULE, self.certifiers
+
+
+def _in_order(values: dict[str, T]) -> Mapping[str, T]:
+    # The same order as after a restart, so that lists are the same on every node.
+    return MappingProxyType(dict(sorted(values.items())))
+
+
+def changed_values(before: Registry, after: Registry) -> dict[bytes, bytes]:
+    """The canonical values by key that differ between two registries."""
+    if before is after:
+        return {}
+    known = dict(before.values())
+    return {key: encode_record(value) for key, value in after.values() if known.get(key) != value}
+
+
+def registry_leaves(values: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """The leaves of the registry tree: the hash of each value by the hash of its key."""
+    return {records.key_hash(key): sha256(value).digest() for key, value in values.items()}
+
+
+def registry_rows(values: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """The rows that hold these values."""
+    return {
+        records.registry_row_key(records.key_hash(key)): encode_record(RegistryRow(key, value))
+        for key, value in values.items()
+    }
+
+
+class RegistryIncomplete(Exception):
+    """Rows of the registry are missing or unreadable; the text says which."""
+
+
+def load_registry(rows: Iterator[tuple[bytes, bytes]]) -> Registry:
+    """Build the registry from the rows under prefix `k`; raises RegistryIncomplete."""
+    values: dict[bytes, bytes] = {}
+    for row_key, row in rows:
+        if row.startswith(_ACCOUNT_KEY_START):
+            continue
+        try:
+            entry = decode(row, RegistryRow)
+        except Malformed as error:
+            raise RegistryIncomplete(f"registry row {row_key.hex()} cannot be read: {error}") from error
+        values[entry.key] = entry.value
+    try:
+        return _from_values(values)
+    except (Malformed, KeyError) as error:
+        raise RegistryIncomplete(f"the registry is missing or has a wrong {error}") from error
+
+
+def _from_values(values: Mapping[bytes, bytes]) -> Registry:
+    members = [decode(value, MemberRecord) for key, value in values.items() if key.startswith(b"member/")]
+    nodes = [decode(value, NodeRecord) for key, value in values.items() if key.startswith(b"node/")]
+    assets = [decode(value, AssetRecord) for key, value in values.items() if key.startswith(b"asset/")]
+    return Registry(
+        MappingProxyType({member.id: member for member in sorted(members, key=lambda m: m.number)}),
+        MappingProxyType({node.id: node for node in sorted(nodes, key=lambda n: n.id)}),
+        MappingProxyType({asset.code: asset for asset in sorted(assets, key=lambda a: a.code)}),
+        decode(values[records.PARAMETERS_SCHEDULE], Schedule[Parameters]),
+        decode(values[records.RULES_SCHEDULE], Schedule[int]),
+        decode(values[records.CERTIFIERS_SCHEDULE], Schedule[Certifiers]),
+    )

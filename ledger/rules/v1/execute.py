@@ -1,0 +1,171 @@
+"""Executing a block: each transaction decided and applied in order, then trees, seal and rows once for all.
+
+Must not know where rows go, nor change the state: what a block came to is a value, taken over once it is
+stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+from ledger import merkle, records, registry_tree
+from ledger.accounts_tree import leaf_hash
+from ledger.block import Block
+from ledger.certificate import SEAL_FORMAT, Seal, certifiers_hash, encode_seal, seal_hash
+from ledger.codec import encode
+from ledger.draft import Draft, Touch
+from ledger.envelope import Envelope
+from ledger.outcome import OUTCOMES, Outcome, OutcomeClass
+from ledger.records import AccountNumber, Progress, encode_record
+from ledger.registry import changed_values, registry_leaves, registry_rows
+from ledger.rules.v1.invariants import check_invariants
+from ledger.rules.v1.kinds import KINDS
+from ledger.state import Executed, State, basis_height, node_reader
+from ledger.state_proof import state_root
+from ledger.view import View
+
+Place = tuple[int, int]
+
+
+def preview(view: View, envelope: Envelope, height: int) -> tuple[Outcome, Place | None]:
+    """The outcome a transaction would have at this height, first match in the order of docs/kinds.md.
+
+    For `duplicate_of` and `id_used_with_other_content` the place is that of the first use of the id.
+    """
+    payload, body = envelope.payload, envelope.body
+    kind = KINDS[payload.kind]
+    refusal = kind.authorise(view, envelope, body)
+    if refusal:
+        return refusal, None
+    first = view.seen(payload.author, payload.tx_id)
+    if first is not None:
+        same = first.signing_hash == envelope.signing_hash
+        return (Outcome.DUPLICATE_OF if same else Outcome.ID_USED_WITH_OTHER_CONTENT), (
+            first.height,
+            first.index,
+        )
+    return kind.check(view, envelope, body, height), None
+
+
+def execute(state: State, block: Block, envelopes: Sequence[Envelope]) -> Executed:
+    """What the block comes to on this state, which stays as it is.
+
+    `envelopes` are the block's own, decoded and verified. Raises InvariantViolated where the result breaks
+    one: the node then stops, for no correct rule can do that.
+    """
+    draft = Draft(state, block.header.height)
+    outcomes = tuple([_transact(draft, envelope) for envelope in envelopes])
+    check_invariants(draft)
+    return _seal(draft, block, outcomes)
+
+
+def _transact(draft: Draft, envelope: Envelope) -> tuple[Outcome, Place | None]:
+    payload = envelope.payload
+    outcome, first = preview(draft, envelope, draft.height)
+    touches: tuple[Touch, ...] = ()
+    if outcome is Outcome.EXECUTED:
+        touches = KINDS[payload.kind].apply(draft, envelope, envelope.body)
+    elif consumes_id(outcome):
+        author = draft.account_by_id(payload.author)
+        touches = () if author is None else (Touch(author),)
+    if consumes_id(outcome):
+        draft.consume_id(payload.author, payload.tx_id, envelope.signing_hash, outcome)
+    duplicate_of = first if outcome is Outcome.DUPLICATE_OF else None
+    draft.record(
+        outcome=outcome,
+        duplicate_of=() if duplicate_of is None else (duplicate_of,),
+        signing_hash=envelope.signing_hash,
+        leaf_hash=envelope.leaf_hash,
+        touches=touches,
+    )
+    return outcome, duplicate_of
+
+
+@cache
+def consumes_id(outcome: Outcome) -> bool:
+    """Whether a transaction with this outcome has used its id up (docs/formats.md, section 7)."""
+    repeats = outcome in (Outcome.DUPLICATE_OF, Outcome.ID_USED_WITH_OTHER_CONTENT)
+    return not repeats and OUTCOMES[outcome].class_ is not OutcomeClass.AUTH
+
+
+def outcome_leaf(outcome: Outcome, duplicate_of: Place | None) -> bytes:
+    """The leaf of the outcomes tree (docs/formats.md, section 7)."""
+    return encode((outcome.value, () if duplicate_of is None else (duplicate_of,)))
+
+
+@cache
+def _plain_outcome_hash(outcome: Outcome) -> bytes:
+    return merkle.leaf_hash(outcome_leaf(outcome, None))
+
+
+def _outcomes_root(outcomes: Sequence[tuple[Outcome, Place | None]]) -> bytes:
+    return merkle.root(
+        [
+            _plain_outcome_hash(outcome) if first is None else merkle.leaf_hash(outcome_leaf(outcome, first))
+            for outcome, first in outcomes
+        ]
+    )
+
+
+def _seal(draft: Draft, block: Block, outcomes: tuple[tuple[Outcome, Place | None], ...]) -> Executed:
+    state, header = draft.state, block.header
+    account_rows = {a.id: encode_record(a) for a in draft.accounts.values()}
+    tree = state.tree.update({a.number: leaf_hash(account_rows[a.id]) for a in draft.accounts.values()})
+    values = changed_values(state.registry, draft.registry)
+    values |= {
+        records.account_key(id_): encode_record(AccountNumber(draft.accounts[id_].number))
+        for id_, before in draft.before.items()
+        if before is None
+    }
+    registry = registry_tree.update(node_reader(state.reader), registry_leaves(values))
+    basis = basis_height(state.progress.term, state.progress.basis_height, header.height, header.term)
+    log = state.progress.log.append(draft.log_leaves)
+    seal = Seal(
+        format=SEAL_FORMAT,
+        network_id=state.progress.network_id,
+        epoch=state.progress.epoch,
+        height=header.height,
+        header_hash=block.hash,
+        parent_seal_hash=state.progress.seal_hash,
+        outcomes_root=_outcomes_root(outcomes),
+        log_root=log.root(),
+        state_root=state_root(tree.root, registry.root),
+        certifiers_hash=certifiers_hash(draft.registry.certifiers_at(basis)),
+    )
+    seal_raw = encode_seal(seal)
+    progress = Progress(
+        network_id=state.progress.network_id,
+        network_name=state.progress.network_name,
+        epoch=state.progress.epoch,
+        height=header.height,
+        header_raw=block.header_raw,
+        block_hash=block.hash,
+        term=header.term,
+        time_ms=header.time_ms,
+        basis_height=basis,
+        account_count=draft.account_count,
+        seal_hash=seal_hash(seal_raw),
+        accounts_root=tree.root,
+        registry_root=registry.root,
+        log=log,
+    )
+    changes = (
+        {records.account_row_key(a.number): account_rows[a.id] for a in draft.accounts.values()}
+        | registry_rows(values)
+        | {records.NODE_PREFIX + path: row for path, row in registry.nodes.items()}
+        | draft.id_changes
+        | draft.history_changes
+        | {records.PROGRESS_KEY: encode_record(progress)}
+    )
+    return Executed(
+        height=header.height,
+        outcomes=outcomes,
+        changes=changes,
+        seal=seal,
+        seal_raw=seal_raw,
+        progress=progress,
+        accounts=draft.accounts,
+        registry=draft.registry,
+        tree=tree,
+    )

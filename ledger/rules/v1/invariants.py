@@ -1,0 +1,201 @@
+"""Invariants: what must hold after every block, whatever the rules did. A broken one stops the node.
+
+They are checked on what a block changed, against what stood before, independently of the rules that changed
+it. Must not know any kind of transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
+
+from ledger.bodies import Flag
+from ledger.codec import MAX_INTEGER
+from ledger.draft import Draft
+from ledger.records import NO_HISTORY, Account, HistoryRow
+
+_CLOSED: Final = Flag.CLOSED.value
+
+
+class InvariantViolated(Exception):
+    """A rule has broken what must always hold; `name` is the invariant, `what` the account, asset or row."""
+
+    def __init__(self, name: str, what: str) -> None:
+        """Name the invariant and the thing it is broken at."""
+        super().__init__(f"invariant {name} is broken: {what}")
+        self.name = name
+        self.what = what
+
+
+def check_invariants(draft: Draft) -> None:
+    """Check everything on a block's draft; raises InvariantViolated at the first that does not hold."""
+    before, after = draft.before, draft.accounts
+    check_conservation(before, after)
+    check_rows(before, after, draft.rows)
+    for account_id, account in after.items():
+        check_account(account)
+        earlier = before[account_id]
+        if earlier is None:
+            check_opened(account, draft.height)
+        else:
+            check_step(earlier, account)
+    opened = sorted(after[id_].number for id_, earlier in before.items() if earlier is None)
+    check_numbers(opened, draft.state.progress.account_count, draft.account_count)
+    check_ids(draft.rows, draft.id_changes, len(draft.log_leaves))
+
+
+def check_conservation(before: Mapping[bytes, Account | None], after: Mapping[bytes, Account]) -> None:
+    """Σ debits = Σ credits per asset, posted and pending apart, over what the accounts changed by."""
+    posted: dict[str, int] = {}
+    pending: dict[str, int] = {}
+    for account_id, account in after.items():
+        earlier = before[account_id]
+        net = account.debits_posted - account.credits_posted
+        held = account.debits_pending - account.credits_pending
+        if earlier is not None:
+            net -= earlier.debits_posted - earlier.credits_posted
+            held -= earlier.debits_pending - earlier.credits_pending
+        posted[account.asset] = posted.get(account.asset, 0) + net
+        pending[account.asset] = pending.get(account.asset, 0) + held
+    for name, sums in (("conservation_posted", posted), ("conservation_pending", pending)):
+        for asset, net in sums.items():
+            if net:
+                raise InvariantViolated(name, f"{asset}: debits exceed credits by {net} minor units")
+
+
+def check_rows(
+    before: Mapping[bytes, Account | None], after: Mapping[bytes, Account], rows: Sequence[HistoryRow]
+) -> None:
+    """Accounts changed by what the rows' entries say; a row posts as much as it takes, a refusal nothing."""
+    totals = {account.number: [0, 0, 0] for account in after.values()}
+    for index, row in enumerate(rows):
+        net = 0
+        for entry in row.entries:
+            total = totals.get(entry.number)
+            if total is None:
+                raise InvariantViolated(
+                    "entries_agree", f"row {index} names untouched account {entry.number}"
+                )
+            total[0] += 1
+            total[1] += entry.debit
+            total[2] += entry.credit
+            net += entry.debit - entry.credit
+            if row.outcome and (entry.debit or entry.credit):
+                raise InvariantViolated("refusals_post_nothing", f"row {index} has outcome {row.outcome}")
+        if net:
+            raise InvariantViolated(
+                "rows_balance", f"row {index}: debits exceed credits by {net} minor units"
+            )
+    for account_id, account in after.items():
+        earlier = before[account_id]
+        grown = [account.entry_count, account.debits_posted, account.credits_posted]
+        if earlier is not None:
+            grown[0] -= earlier.entry_count
+            grown[1] -= earlier.debits_posted
+            grown[2] -= earlier.credits_posted
+        if grown != totals[account.number]:
+            raise InvariantViolated(
+                "entries_agree",
+                f"account {account.number}: entries, debits, credits grew by {grown}, its entries say "
+                f"{totals[account.number]}",
+            )
+
+
+def check_account(account: Account) -> None:
+    """No overdraft beyond the limit, nothing on a closed account, no counter beyond the largest integer."""
+    if account.credits_posted - account.debits_posted + account.limit < 0:
+        raise InvariantViolated(
+            "no_overdraft",
+            f"account {account.number} stands at {account.balance} with a limit of {account.limit}",
+        )
+    if account.available < 0:
+        raise InvariantViolated("no_overdraft", f"account {account.number} has {account.available} available")
+    if account.debits_posted > MAX_INTEGER or account.credits_posted > MAX_INTEGER:
+        raise InvariantViolated(
+            "counters_in_range", f"account {account.number} has passed the largest integer"
+        )
+    if account.flags & _CLOSED and (
+        account.debits_posted != account.credits_posted or account.debits_pending or account.credits_pending
+    ):
+        raise InvariantViolated(
+            "closed_is_empty", f"account {account.number} is closed and holds or owes money"
+        )
+
+
+def check_opened(account: Account, height: int) -> None:
+    """A new account is of this block, at its first entry and without a limit."""
+    if account.opened_height != height or (account.limit and account.version == 1):
+        raise InvariantViolated("opened_plain", f"account {account.number} opened at {account.opened_height}")
+
+
+def check_step(before: Account, after: Account) -> None:
+    """Counters never decrease, what identifies an account never changes, a closed one never changes again."""
+    if (
+        after.debits_posted < before.debits_posted
+        or after.credits_posted < before.credits_posted
+        or after.version < before.version
+        or after.entry_count <= before.entry_count
+    ):
+        raise InvariantViolated("counters_never_decrease", f"account {after.number}")
+    if (
+        after.number != before.number
+        or after.id != before.id
+        or after.member != before.member
+        or after.asset != before.asset
+        or after.opened_height != before.opened_height
+        or after.reference != before.reference
+    ):
+        raise InvariantViolated("identity_never_changes", f"account {before.number}")
+    if before.flags & _CLOSED and (
+        after.version != before.version
+        or after.flags != before.flags
+        or after.debits_posted != before.debits_posted
+        or after.credits_posted != before.credits_posted
+    ):
+        raise InvariantViolated("closed_never_changes", f"account {before.number}")
+
+
+def check_numbers(opened: Sequence[int], count_before: int, count_after: int) -> None:
+    """New accounts take the numbers that follow, none left out."""
+    if list(opened) != list(range(count_before, count_after)):
+        raise InvariantViolated(
+            "numbers_follow", f"accounts {list(opened)} opened between {count_before} and {count_after}"
+        )
+
+
+def check_ids(rows: Sequence[HistoryRow], id_rows: Collection[bytes], logged: int) -> None:
+    """Each id that was consumed has one new row and one record in the log; only executed rows need one."""
+    if len(id_rows) != logged:
+        raise InvariantViolated("ids_consumed_once", f"{logged} ids were logged, {len(id_rows)} are new")
+    executed = sum(1 for row in rows if not row.outcome)
+    if executed > logged:
+        raise InvariantViolated("ids_consumed_once", f"{executed} transactions executed, {logged} ids logged")
+
+
+def check_whole(accounts: Iterable[Account]) -> dict[str, int]:
+    """Check a whole state's accounts; gives each asset's supply: what is held above zero, in minor units.
+
+    Raises InvariantViolated.
+    """
+    posted: dict[str, int] = {}
+    pending: dict[str, int] = {}
+    supply: dict[str, int] = {}
+    for expected, account in enumerate(accounts):
+        if account.number != expected:
+            raise InvariantViolated(
+                "numbers_follow", f"account {expected} is missing, {account.number} follows"
+            )
+        check_account(account)
+        if (account.entry_count == 0) != (account.history_hash == NO_HISTORY):
+            raise InvariantViolated(
+                "entries_agree", f"account {expected}: history without entries or reverse"
+            )
+        posted[account.asset] = posted.get(account.asset, 0) - account.balance
+        held = account.debits_pending - account.credits_pending
+        pending[account.asset] = pending.get(account.asset, 0) + held
+        supply[account.asset] = supply.get(account.asset, 0) + max(0, account.balance)
+    for name, sums in (("conservation_posted", posted), ("conservation_pending", pending)):
+        for asset, net in sums.items():
+            if net:
+                raise InvariantViolated(name, f"{asset}: debits exceed credits by {net} minor units")
+    return supply

@@ -1,0 +1,64 @@
+"""set_parameters: the members schedule other parameters, from a height far enough ahead.
+
+Must not know other kinds.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ledger import bodies
+from ledger.bodies import SetParameters
+from ledger.codec import Malformed
+from ledger.draft import Draft, Touch
+from ledger.envelope import Envelope
+from ledger.outcome import Outcome
+from ledger.parameters import check_parameters
+from ledger.records import Schedule
+from ledger.rules.base import Kind
+from ledger.rules.v1 import governance
+from ledger.schedule import LOOK_BACK, with_entry
+from ledger.view import View
+
+ACTIVATION_HORIZON: Final = 100_000
+"""An activation lies at most this many blocks ahead: until it comes, the chain fills with empty blocks."""
+
+
+def check(view: View, envelope: Envelope, body: SetParameters, height: int) -> Outcome:
+    """The schedule is at the version expected, the height not too near or far, every value in range."""
+    scheduled = view.registry.parameters
+    if scheduled.version != body.expected_version:
+        return Outcome.VERSION_MISMATCH
+    if body.from_height < height + LOOK_BACK:
+        return Outcome.ACTIVATION_TOO_EARLY
+    if body.from_height > height + ACTIVATION_HORIZON:
+        return Outcome.PARAMETER_OUT_OF_RANGE
+    # Certifiers and their rule stand for ever in this version, so that a receipt needs genesis alone.
+    if body.parameters.certificate_rule != scheduled.entries[-1][1].certificate_rule:
+        return Outcome.PARAMETER_OUT_OF_RANGE
+    try:
+        check_parameters(body.parameters)
+    except Malformed:
+        return Outcome.PARAMETER_OUT_OF_RANGE
+    return Outcome.EXECUTED
+
+
+def apply(draft: Draft, envelope: Envelope, body: SetParameters) -> tuple[Touch, ...]:
+    """Add the parameters to the schedule."""
+    scheduled = draft.registry.parameters
+    entries = with_entry(scheduled.entries, body.from_height, body.parameters)
+    draft.registry = draft.registry.with_parameters(Schedule(scheduled.version + 1, entries))
+    return ()
+
+
+KIND: Final = Kind(
+    number=bodies.Kind.SET_PARAMETERS,
+    name="set_parameters",
+    body=SetParameters,
+    author=governance.AUTHOR,
+    authority=governance.AUTHORITY,
+    refusals=(Outcome.VERSION_MISMATCH, Outcome.ACTIVATION_TOO_EARLY, Outcome.PARAMETER_OUT_OF_RANGE),
+    authorise=governance.authorise,
+    check=check,
+    apply=apply,
+)
