@@ -28,6 +28,12 @@ KINDS = {
     18: "create_asset",
     19: "set_parameters",
 }
+SEAL_FIELDS = "format network epoch height header parent outcomes log state certifiers"
+HEADER_FIELDS = (
+    "format network epoch height term parent time_ms proposer boot rules membership change tx_root tx_count "
+    "body_bytes"
+)
+PAYLOAD_FIELDS = "version network tx_id author kind body valid_from_ms valid_until_ms signers"
 MAX_INTEGER = 2**63 - 1
 ORDER = ecdsa.NIST256p.order
 MEMBER_ID = re.compile(rb"[a-z0-9-]{1,16}\Z")
@@ -75,6 +81,12 @@ def array(value, length, what):
     """An array of exactly that many items."""
     require(isinstance(value, list) and len(value) == length, f"{what}: not an array of {length}")
     return value
+
+
+def named(fields, value, what):
+    """An array's items under the names of the fields."""
+    names = fields.split()
+    return dict(zip(names, array(value, len(names), what), strict=True))
 
 
 def bytes_of(value, length, what):
@@ -146,19 +158,7 @@ def quorum(rule, count):
 
 def read_seal(raw, network_id):
     """Section 7: the fields of a seal."""
-    names = [
-        "format",
-        "network",
-        "epoch",
-        "height",
-        "header",
-        "parent",
-        "outcomes",
-        "log",
-        "state",
-        "certifiers",
-    ]
-    seal = dict(zip(names, array(unpack(raw, "seal"), 10, "seal"), strict=True))
+    seal = named(SEAL_FIELDS, unpack(raw, "seal"), "seal")
     require(seal["format"] == 1, "seal: unknown format")
     require(seal["network"] == network_id, "seal: another network")
     return seal
@@ -184,24 +184,7 @@ def verify_certificate(certificate, rule, nodes, network_id):
 
 def read_header(raw, network_id):
     """Section 6: the fields of a block header."""
-    names = [
-        "format",
-        "network",
-        "epoch",
-        "height",
-        "term",
-        "parent",
-        "time_ms",
-        "proposer",
-        "boot",
-        "rules",
-        "membership",
-        "change",
-        "tx_root",
-        "tx_count",
-        "body_bytes",
-    ]
-    header = dict(zip(names, array(unpack(raw, "header"), 15, "header"), strict=True))
+    header = named(HEADER_FIELDS, unpack(raw, "header"), "header")
     require(header["format"] == 1, "header: unknown format")
     require(header["network"] == network_id, "header: another network")
     return header
@@ -224,18 +207,7 @@ def sealed_block(header, header_raw, seals, certificate_seal, network_id):
 def read_envelope(raw, network_id):
     """Section 4: the signed payload's fields, every signature verified."""
     payload_raw, signatures = array(unpack(raw, "envelope"), 2, "envelope")
-    names = [
-        "version",
-        "network",
-        "tx_id",
-        "author",
-        "kind",
-        "body",
-        "valid_from_ms",
-        "valid_until_ms",
-        "signers",
-    ]
-    payload = dict(zip(names, array(unpack(payload_raw, "payload"), 9, "payload"), strict=True))
+    payload = named(PAYLOAD_FIELDS, unpack(payload_raw, "payload"), "payload")
     require(
         payload["version"] == 1 and payload["network"] == network_id, "payload: another version or network"
     )

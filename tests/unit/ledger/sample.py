@@ -1,0 +1,217 @@
+"""A small network, made the same way each time: keys from numbers, genesis, payments, blocks, certificates.
+
+Test modules and the script that writes the vectors build on it; it knows no state and no rules.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from ledger.block import Block, Parent, Scheduled, genesis_parent, make_block
+from ledger.bodies import Body, Kind, Transfer
+from ledger.certificate import (
+    NO_PARENT_SEAL,
+    Certificate,
+    Certifiers,
+    Seal,
+    certifiers_hash,
+    encode_seal,
+    make_certificate,
+    seal_hash,
+)
+from ledger.envelope import EnvelopeLimits, build_payload, encode_envelope, signing_hash
+from ledger.genesis import (
+    Genesis,
+    GenesisAsset,
+    GenesisMember,
+    GenesisNode,
+    decode_genesis,
+    encode_genesis,
+    issuance_tx_id,
+    network_id,
+)
+from ledger.keys import account_id, public_bytes, sign
+from ledger.leaves import outcome_leaf
+from ledger.merkle import EMPTY_ROOT, leaf_hash, root
+from ledger.parameters import DEFAULT_PARAMETERS
+from ledger.policy import single_key
+from ledger.receipt import build_receipt, genesis_certifiers
+
+NETWORK_NAME = "nostrotest"
+GENESIS_TIME_MS = 1_700_000_000_000
+BOOT = bytes(range(16))
+LIMITS = EnvelopeLimits(DEFAULT_PARAMETERS.envelope_bytes, DEFAULT_PARAMETERS.signers)
+MEMBERS = ("alpha", "beta", "gamma", "delta")
+
+
+@cache
+def private_key(number: int) -> ec.EllipticCurvePrivateKey:
+    """The private key that is this number: good for tests, where it must be the same each time."""
+    return ec.derive_private_key(number, ec.SECP256R1())
+
+
+@cache
+def public_key(number: int) -> bytes:
+    """Its public key."""
+    return public_bytes(private_key(number))
+
+
+@cache
+def genesis_raw(members: int = 3) -> bytes:
+    """Genesis of a network of so many members, one node each, and one asset issued by the first."""
+    ids = sorted(MEMBERS[:members])
+    keys = {member: 10 * number + 10 for number, member in enumerate(MEMBERS)}
+    return encode_genesis(
+        Genesis(
+            format=1,
+            name=NETWORK_NAME,
+            time_ms=GENESIS_TIME_MS,
+            rules=1,
+            parameters=DEFAULT_PARAMETERS,
+            members=tuple(
+                GenesisMember(
+                    member,
+                    f"Bank {member.capitalize()}",
+                    single_key(public_key(keys[member])),
+                    single_key(public_key(keys[member] + 1)),
+                )
+                for member in ids
+            ),
+            assets=(GenesisAsset("EUR", 2, "alpha", single_key(public_key(keys["alpha"] + 2)), 10**15),),
+            nodes=tuple(
+                GenesisNode(f"node-{member}", member, public_key(keys[member] + 3), f"{member}.example:7000")
+                for member in ids
+            ),
+        )
+    )
+
+
+NODE_KEYS = {"node-alpha": 13, "node-beta": 23, "node-gamma": 33, "node-delta": 43}
+ISSUANCE_KEY = 12
+ISSUANCE_ACCOUNT = account_id("alpha", "EUR", issuance_tx_id(0))
+CUSTOMER_ACCOUNT = account_id("beta", "EUR", bytes(15) + b"\x07")
+
+
+def network() -> bytes:
+    """The id of the network of three."""
+    return network_id(genesis_raw())
+
+
+def certifiers() -> Certifiers:
+    """Those of the network of three."""
+    return genesis_certifiers(decode_genesis(genesis_raw()))
+
+
+def scheduled(*, activation_waits: bool = False) -> Scheduled:
+    """The values that genesis puts in force."""
+    return Scheduled(network(), 0, DEFAULT_PARAMETERS, 1, 1, certifiers(), activation_waits)
+
+
+def payload(
+    body: Body | None = None,
+    *,
+    kind: int = Kind.TRANSFER,
+    author: bytes = ISSUANCE_ACCOUNT,
+    number: int = 1,
+    signers: Sequence[int] = (ISSUANCE_KEY,),
+) -> bytes:
+    """The payload of a transaction, by default a transfer of 12.50 EUR out of the issuance account."""
+    return build_payload(
+        network_id=network(),
+        tx_id=number.to_bytes(16, "big"),
+        author=author,
+        kind=kind,
+        body=body or Transfer(CUSTOMER_ACCOUNT, "EUR", 1_250),
+        valid_from_ms=GENESIS_TIME_MS,
+        valid_until_ms=GENESIS_TIME_MS + 3_600_000,
+        signers=[public_key(signer) for signer in signers],
+    )
+
+
+def signed(raw: bytes, signers: Sequence[int] = (ISSUANCE_KEY,)) -> bytes:
+    """The envelope of a payload, signed by the keys of these numbers."""
+    ordered = sorted(signers, key=public_key)
+    return encode_envelope(raw, [sign(private_key(signer), signing_hash(raw)) for signer in ordered])
+
+
+def envelope(number: int = 1) -> bytes:
+    """A signed transfer; each number gives another transaction id."""
+    return signed(payload(number=number))
+
+
+def first_parent() -> Parent:
+    """What the block at height 1 follows."""
+    return genesis_parent(network(), GENESIS_TIME_MS)
+
+
+def block(
+    body: Sequence[bytes], *, parent: Parent | None = None, term: int = 1, node: str = "node-alpha"
+) -> Block:
+    """A block proposed by `node`, one second after its parent."""
+    before = parent or Parent(network(), 0, 1, GENESIS_TIME_MS)
+    return make_block(
+        parent=before,
+        scheduled=scheduled(),
+        term=term,
+        time_ms=before.time_ms + 1_000,
+        proposer=node,
+        boot=BOOT,
+        body=body,
+        sign=lambda digest: sign(private_key(NODE_KEYS[node]), digest),
+    )
+
+
+def seal(
+    height: int = 1, *, header_hash: bytes = bytes(32), outcomes_root: bytes = EMPTY_ROOT, parent: bytes = b""
+) -> bytes:
+    """A seal's bytes; the roots it names stand for nothing unless given."""
+    return encode_seal(
+        Seal(
+            format=1,
+            network_id=network(),
+            epoch=0,
+            height=height,
+            header_hash=header_hash,
+            parent_seal_hash=parent or NO_PARENT_SEAL,
+            outcomes_root=outcomes_root,
+            log_root=EMPTY_ROOT,
+            state_root=bytes(32),
+            certifiers_hash=certifiers_hash(certifiers()),
+        )
+    )
+
+
+def certificate(seal_raw: bytes, nodes: Sequence[str] = ("node-alpha", "node-beta")) -> Certificate:
+    """The certificate of these nodes over a seal."""
+    digest = seal_hash(seal_raw)
+    return make_certificate(seal_raw, [(node, sign(private_key(NODE_KEYS[node]), digest)) for node in nodes])
+
+
+@dataclass(frozen=True, slots=True)
+class SampleReceipt:
+    """A receipt and what it was made of."""
+
+    raw: bytes
+    block: Block
+    seals: tuple[bytes, ...] = field(default=())
+
+
+def receipt(*, index: int = 1, size: int = 3, later: int = 2) -> SampleReceipt:
+    """The receipt of transaction `index` of a block of `size`, certified `later` heights after it."""
+    made = block([envelope(number + 1) for number in range(size)])
+    leaves = [outcome_leaf(0)] * (size - 1) + [outcome_leaf(300, (1, 0))]
+    outcomes_root = root([leaf_hash(leaf) for leaf in leaves])
+    seals = [seal(1, header_hash=made.hash, outcomes_root=outcomes_root)]
+    for height in range(2, 2 + later):
+        seals.append(seal(height, parent=seal_hash(seals[-1])))
+    raw = build_receipt(
+        genesis=genesis_raw(),
+        block=made,
+        index=index,
+        outcome_leaves=leaves,
+        seals=seals[:-1],
+        certificate=certificate(seals[-1]),
+    )
+    return SampleReceipt(raw, made, tuple(seals))
