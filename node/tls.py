@@ -12,7 +12,7 @@ import datetime
 import ipaddress
 import os
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -99,6 +99,22 @@ def peer_server_context(files: TlsFiles) -> ssl.SSLContext:
     context = _context(ssl.PROTOCOL_TLS_SERVER, files)
     context.verify_mode = ssl.CERT_REQUIRED
     return context
+
+
+def report_refusals(context: ssl.SSLContext, report: Callable[[str], None]) -> None:
+    """Have `report` hear why handshakes under `context` fail: event loops drop these without a word."""
+
+    class Reporting(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            try:
+                super().do_handshake()
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                raise
+            except ssl.SSLError as error:
+                report(error.reason or str(error))
+                raise
+
+    context.sslobject_class = Reporting
 
 
 def peer_client_context(files: TlsFiles) -> ssl.SSLContext:

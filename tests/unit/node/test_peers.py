@@ -1,0 +1,330 @@
+"""Peer links over real sockets and real TLS: delivery, order, bounds, reconnecting, and who is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import random
+import socket
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from node import tls
+from node.messages import Hello, NeedSeals, NodeMessage, RaftFrame, encode_node_message
+from node.peers import FRAME_BYTES, PEER_PATH, PeerLinks, PeerSettings
+
+NETWORK = "testnet"
+NETWORK_ID = bytes(32)
+NOW = datetime.datetime.now(datetime.UTC)
+CA = tls.create_ca(NETWORK, NOW)
+MEBIBYTE = 1024 * 1024
+
+
+class Recorder:
+    """A driver that says Hello on every link and remembers what it hears, as the real one is called."""
+
+    def __init__(self, links: PeerLinks, node: str, network_id: bytes = NETWORK_ID) -> None:
+        self.links, self.node, self.network_id = links, node, network_id
+        self.heard: list[tuple[str, NodeMessage]] = []
+        self.events: list[str] = []
+        self.changed = asyncio.Condition()
+
+    def on_connected(self, peer: str) -> None:
+        self.events.append(f"connected {peer}")
+        self.links.send(peer, Hello(self.network_id, self.node, bytes(16), 0, 0))
+        self._wake()
+
+    def on_disconnected(self, peer: str) -> None:
+        self.events.append(f"disconnected {peer}")
+        self._wake()
+
+    def on_message(self, sender: str, message: NodeMessage) -> None:
+        self.heard.append((sender, message))
+        self._wake()
+
+    def _wake(self) -> None:
+        async def notify() -> None:
+            async with self.changed:
+                self.changed.notify_all()
+
+        self._task = asyncio.ensure_future(notify())
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10), self.changed:
+            await self.changed.wait_for(condition)
+
+
+class Lines:
+    """A log that keeps its events and wakes who waits for one."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, dict[str, Any]]] = []
+        self.arrived = asyncio.Event()
+
+    def info(self, event: str, **fields: Any) -> None:
+        self.lines.append((event, fields))
+        self.arrived.set()
+
+    warning = info
+    error = info
+
+    async def until(self, event: str) -> dict[str, Any]:
+        async with asyncio.timeout(10):
+            while True:
+                for name, fields in self.lines:
+                    if name == event:
+                        return fields
+                self.arrived.clear()
+                await self.arrived.wait()
+
+
+class SeededRandom:
+    """Chance under a seed, so that backoffs are the same in every run."""
+
+    def __init__(self) -> None:
+        self._random = random.Random(1)
+
+    def randrange(self, stop: int) -> int:
+        return self._random.randrange(stop)
+
+    def bytes(self, count: int) -> bytes:
+        return self._random.randbytes(count)
+
+
+def files(folder: Path, name: str, issued: tls.Issued) -> tls.TlsFiles:
+    made = tls.TlsFiles(folder / f"{name}.ca", folder / f"{name}.pem", folder / f"{name}.key")
+    for path, data in zip(made, (CA.certificate, issued.certificate, issued.key), strict=True):
+        path.write_bytes(data)
+    return made
+
+
+def node_files(folder: Path, node: str, ca: tls.Issued = CA) -> tls.TlsFiles:
+    return files(folder, node, tls.issue(ca, node, [tls.node_name(node, NETWORK)], NOW))
+
+
+def listen() -> tuple[socket.socket, str]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    return listener, f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+class Node:
+    """One end: links, their recorder and log."""
+
+    def __init__(
+        self,
+        folder: Path,
+        node: str,
+        known: dict[str, str],
+        *,
+        queue_bytes: int = 8 * MEBIBYTE,
+        message_bytes: int = 8 * MEBIBYTE,
+    ) -> None:
+        settings = PeerSettings(
+            node, NETWORK, NETWORK_ID, node_files(folder, node), lambda: known, queue_bytes, message_bytes
+        )
+        self.log = Lines()
+        self.links = PeerLinks(settings, SeededRandom(), self.log)
+        self.recorder = Recorder(self.links, node)
+
+
+def run(scenario: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(scenario)
+
+
+def test_messages_arrive_in_order_after_a_hello_and_come_from_who_the_certificate_says(
+    tmp_path: Path,
+) -> None:
+    """What is sent in one turn leaves together, and the order of sending is the order of hearing."""
+
+    async def scenario() -> None:
+        (socket_a, at_a), (socket_b, at_b) = listen(), listen()
+        known = {"alpha-1": at_a, "bravo-1": at_b}
+        alpha, bravo = Node(tmp_path, "alpha-1", known), Node(tmp_path, "bravo-1", known)
+        await alpha.links.start(socket_a, alpha.recorder)
+        await bravo.links.start(socket_b, bravo.recorder)
+        await alpha.recorder.until(lambda: "connected bravo-1" in alpha.recorder.events)
+        for height in range(1, 2_001):
+            alpha.links.send("bravo-1", NeedSeals(height, height))
+        await bravo.recorder.until(lambda: len(bravo.recorder.heard) == 2_001)
+        assert {sender for sender, _ in bravo.recorder.heard} == {"alpha-1"}
+        assert isinstance(bravo.recorder.heard[0][1], Hello)
+        assert [message for _, message in bravo.recorder.heard[1:]] == [
+            NeedSeals(height, height) for height in range(1, 2_001)
+        ]
+        assert alpha.links.connected() == frozenset({"bravo-1"})
+        await alpha.links.close()
+        await bravo.links.close()
+
+    run(scenario())
+
+
+def test_a_node_that_comes_later_or_comes_back_is_linked_again(tmp_path: Path) -> None:
+    """Dialling goes on until the peer is there, and begins again when it went away."""
+
+    async def scenario() -> None:
+        (socket_a, at_a), (socket_b, at_b) = listen(), listen()
+        port_b = socket_b.getsockname()[1]
+        socket_b.close()
+        known = {"alpha-1": at_a, "bravo-1": at_b}
+        alpha = Node(tmp_path, "alpha-1", known)
+        await alpha.links.start(socket_a, alpha.recorder)
+        await alpha.log.until("peer_unreachable")
+        for round_ in (1, 2):
+            bravo = Node(tmp_path, "bravo-1", known)
+            await bravo.links.start(socket.create_server(("127.0.0.1", port_b)), bravo.recorder)
+            await bravo.recorder.until(lambda here=bravo: len(here.recorder.heard) == 1)  # type: ignore[misc]  # default binds
+            await bravo.links.close()
+            await alpha.recorder.until(
+                lambda round_=round_: alpha.recorder.events.count("disconnected bravo-1") == round_  # type: ignore[misc]  # default binds
+            )
+        assert alpha.links.connected() == frozenset()
+        await alpha.links.close()
+
+    run(scenario())
+
+
+def test_a_full_queue_drops_its_oldest_messages_and_counts_them(tmp_path: Path) -> None:
+    """At the limit all of them wait; one byte more costs the oldest."""
+
+    async def scenario() -> None:
+        (socket_a, at_a), (socket_b, at_b) = listen(), listen()
+        known = {"alpha-1": at_a, "bravo-1": at_b}
+        payload = bytes(1_000)
+        one = len(encode_node_message(RaftFrame(payload)))
+        alpha = Node(tmp_path, "alpha-1", known, queue_bytes=10 * one)
+        bravo = Node(tmp_path, "bravo-1", known)
+        await alpha.links.start(socket_a, alpha.recorder)
+        await bravo.links.start(socket_b, bravo.recorder)
+        await bravo.recorder.until(lambda: len(bravo.recorder.heard) == 1)
+        for number in range(10):
+            alpha.links.send("bravo-1", RaftFrame(number.to_bytes(1) + payload[1:]))
+        assert alpha.links.counters.dropped_messages == 0
+        for number in range(10, 13):
+            alpha.links.send("bravo-1", RaftFrame(number.to_bytes(1) + payload[1:]))
+        assert alpha.links.counters.dropped_messages == 3
+        await bravo.recorder.until(lambda: len(bravo.recorder.heard) == 11)
+        assert [message.data[0] for _, message in bravo.recorder.heard if isinstance(message, RaftFrame)] == [
+            *range(3, 13)
+        ]
+        await alpha.links.close()
+        await bravo.links.close()
+
+    run(scenario())
+
+
+def test_more_than_a_frame_holds_goes_out_in_several(tmp_path: Path) -> None:
+    """Coalescing stops at FRAME_BYTES, so the receiver's longest message isn't passed."""
+
+    async def scenario() -> None:
+        (socket_a, at_a), (socket_b, at_b) = listen(), listen()
+        known = {"alpha-1": at_a, "bravo-1": at_b}
+        alpha = Node(tmp_path, "alpha-1", known, queue_bytes=16 * MEBIBYTE)
+        bravo = Node(tmp_path, "bravo-1", known, message_bytes=FRAME_BYTES + 4_096)
+        await alpha.links.start(socket_a, alpha.recorder)
+        await bravo.links.start(socket_b, bravo.recorder)
+        await bravo.recorder.until(lambda: len(bravo.recorder.heard) == 1)
+        for _ in range(12):
+            alpha.links.send("bravo-1", RaftFrame(bytes(MEBIBYTE)))
+        await bravo.recorder.until(lambda: len(bravo.recorder.heard) == 13)
+        assert "disconnected bravo-1" not in alpha.recorder.events
+        await alpha.links.close()
+        await bravo.links.close()
+
+    run(scenario())
+
+
+def test_nothing_is_queued_for_a_peer_without_a_link(tmp_path: Path) -> None:
+    """Neither for one that is away nor for one that isn't on the chain."""
+
+    async def scenario() -> None:
+        alpha = Node(tmp_path, "alpha-1", {"alpha-1": "127.0.0.1:1", "bravo-1": "127.0.0.1:1"})
+        alpha.links.send("bravo-1", NeedSeals(1, 1))
+        alpha.links.send("nobody", NeedSeals(1, 1))
+        assert alpha.links.connected() == frozenset()
+
+    run(scenario())
+
+
+async def _knock(
+    folder: Path, context_files: tls.TlsFiles | None, frames: list[bytes]
+) -> tuple[int | str, dict[str, Any]]:
+    """Dial a node as a stranger; give the status, close or error that came back, and what the log says."""
+    listener, address = listen()
+    alpha = Node(folder, "alpha-1", {"alpha-1": address, "bravo-1": "127.0.0.1:1"})
+    await alpha.links.start(listener, alpha.recorder)
+    context = tls.trusting_context(folder / "alpha-1.ca")
+    if context_files is not None:
+        context.load_cert_chain(context_files.certificate, context_files.key)
+    got: int | str
+    try:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(
+                f"https://{address}{PEER_PATH}",
+                ssl=context,
+                server_hostname=tls.node_name("alpha-1", NETWORK),
+            ) as websocket,
+        ):
+            for frame in frames:
+                await websocket.send_bytes(frame)
+            got = (await websocket.receive(timeout=10)).type.name
+    except aiohttp.WSServerHandshakeError as error:
+        got = error.status
+    except aiohttp.ClientError as error:
+        got = type(error).__name__
+    fields = await alpha.log.until("peer_refused")
+    assert alpha.recorder.heard == []
+    await alpha.links.close()
+    return got, fields
+
+
+@pytest.mark.parametrize("client", ["none", "other CA"])
+def test_a_stranger_without_a_certificate_of_this_network_gets_no_link(tmp_path: Path, client: str) -> None:
+    """The handshake fails, the log says why, and no message is heard."""
+    stranger = None
+    if client == "other CA":
+        stranger = node_files(tmp_path, "bravo-1", tls.create_ca(NETWORK, NOW))
+    got, fields = asyncio.run(_knock(tmp_path, stranger, []))
+    assert isinstance(got, str)
+    assert "CERTIFICATE" in fields["reason"]
+
+
+def test_a_good_certificate_of_a_node_that_is_not_on_the_chain_is_refused(tmp_path: Path) -> None:
+    """The CA alone lets nobody in: the chain says who is a node."""
+    got, fields = asyncio.run(_knock(tmp_path, node_files(tmp_path, "zulu-1"), []))
+    assert got == 403
+    assert fields["peer"] == "zulu-1"
+
+
+def test_an_operators_certificate_opens_no_peer_link(tmp_path: Path) -> None:
+    """It is under the right CA, and names no node."""
+    operator = files(tmp_path, "op", tls.issue(CA, "op", [tls.operator_name("alpha", NETWORK)], NOW))
+    got, fields = asyncio.run(_knock(tmp_path, operator, []))
+    assert got == 403
+    assert "names no node" in fields["reason"]
+
+
+def _frame(message: NodeMessage) -> bytes:
+    return b"\x91" + encode_node_message(message)
+
+
+@pytest.mark.parametrize(
+    ("frame", "said"),
+    [
+        (_frame(NeedSeals(1, 1)), "no Hello"),
+        (b"\x90", "no Hello"),
+        (_frame(Hello(b"\x01" * 32, "bravo-1", bytes(16), 0, 0)), "not to this one"),
+        (_frame(Hello(NETWORK_ID, "charlie-1", bytes(16), 0, 0)), "calls itself charlie-1"),
+        (b"\xc1", "can't be read"),
+        (b"\x91\x91\x63", "can't be read"),
+    ],
+)
+def test_a_link_that_begins_wrongly_is_cut(tmp_path: Path, frame: bytes, said: str) -> None:
+    """The right Hello comes first, or nothing of that link is heard."""
+    got, fields = asyncio.run(_knock(tmp_path, node_files(tmp_path, "bravo-1"), [frame]))
+    assert got in ("CLOSE", "CLOSING", "CLOSED")
+    assert said in fields["reason"]
