@@ -1,0 +1,1 @@
+"""Whole clusters in one thread, under seeds or as written scenarios."""
