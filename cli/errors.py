@@ -71,6 +71,24 @@ def _wallet_error(error: Any) -> Explained:
     return Explained(error.what, error.remedy, Exit.ERROR)
 
 
+def _what_and_remedy(exit: Exit = Exit.ERROR) -> Callable[[Any], Explained]:
+    """An error of one text, of which the last sentence is what to do."""
+
+    def explained(error: Any) -> Explained:
+        text = str(error).rstrip()
+        what, stop, remedy = text.removesuffix(".").rpartition(". ")
+        if not stop:
+            return Explained(_sentence(text), "Correct it and try again.", exit)
+        return Explained(_sentence(what), _sentence(remedy), exit)
+
+    return explained
+
+
+def _sentence(text: str) -> str:
+    """Text as a sentence: a capital first, a full stop last."""
+    return text[:1].upper() + text[1:].rstrip(".") + "."
+
+
 def _wallet_not_found(error: Any) -> Explained:
     """A WalletError about something that isn't there."""
     return Explained(error.what, error.remedy, Exit.NOT_FOUND)
@@ -82,6 +100,10 @@ EXPLAINERS: Mapping[str, Callable[[Any], Explained]] = {
     "wallet.errors.WalletError": _wallet_error,
     "wallet.errors.KeystoreMissing": _wallet_not_found,
     "wallet.errors.AliasUnknown": _wallet_not_found,
+    "node.plan.PlanError": _what_and_remedy(Exit.USAGE),
+    "node.provision.ProvisionError": _what_and_remedy(),
+    "node.config.ConfigError": _what_and_remedy(),
+    "node.disk.StoreError": _what_and_remedy(),
     "ledger.codec.Malformed": _always("Check the value against docs/formats.md."),
     "ledger.amounts.AmountError": _always("Give a plain decimal number such as 12.50.", Exit.USAGE),
 }

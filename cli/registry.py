@@ -5,11 +5,50 @@ It must not know where a node keeps them.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli import output
+from cli.connection import Connection, connection_options
+
+if TYPE_CHECKING:
+    from wallet.answers import Asset, Member
+    from wallet.client import Client
+
+
+@click.command()
+@connection_options
+@output.json_option
+def members(connection: Connection) -> None:
+    """List the banks."""
+    import msgspec
+
+    async def question(client: Client) -> tuple[Member, ...]:
+        return tuple(await client.members())
+
+    out = output.current()
+    found = connection.ask(question)
+    rows = [(member.id, member.name, member.since_height) for member in found]
+    document = {"members": msgspec.to_builtins(found)}
+    out.result(document, lambda: out.table(("MEMBER", "NAME", "SINCE BLOCK>"), rows))
+
+
+@click.command()
+@connection_options
+@output.json_option
+def assets(connection: Connection) -> None:
+    """List the assets."""
+    import msgspec
+
+    async def question(client: Client) -> tuple[Asset, ...]:
+        return tuple(await client.assets())
+
+    out = output.current()
+    found = connection.ask(question)
+    rows = [(asset.code, asset.scale, asset.issuer, asset.account) for asset in found]
+    columns = ("ASSET", "DECIMALS>", "ISSUER", "ISSUANCE ACCOUNT")
+    out.result({"assets": msgspec.to_builtins(found)}, lambda: out.table(columns, rows))
 
 
 @click.command()
