@@ -44,8 +44,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _head_size_bytes = 0
     _refusal: ProblemKind | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as
-    uvicorn's own
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's
         """Take a connection, or refuse it where there are as many as the node holds."""
         super().connection_made(transport)
         if len(self.connections) > self.limits.connections:

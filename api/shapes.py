@@ -61,7 +61,6 @@ class PaymentShape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     outcome: OutcomeShape | None = None
     height: int | None = None
     index: int | None = None
-    duplicate_of: PlaceShape | None = None
     time_ms: int | None = None
 
 
@@ -159,7 +158,7 @@ class HistoryShape(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ProofShape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A proof of an account's record, or absence, against the seal's state root; canonical bytes in base64."""
+    """A proof of an account's record, or absence, against the seal's state root; bytes in base64."""
 
     address: str
     height: int

@@ -1,0 +1,359 @@
+"""From the values that a Host gives to the shapes that are sent, and nothing else.
+
+Must not know of requests or of the Host: it is given values and the names to show them by.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from api.ports import (
+    AccountView,
+    BlockView,
+    ClusterView,
+    HistoryEntry,
+    HistoryPage,
+    NetworkView,
+    ParametersView,
+    PaymentView,
+    PeerView,
+    Place,
+    ProofView,
+    SimulateAnswer,
+    SubmitAnswer,
+)
+from api.shapes import (
+    AccountShape,
+    AssetShape,
+    BlockShape,
+    CertificateShape,
+    ClusterShape,
+    EntryShape,
+    HistoryShape,
+    MemberShape,
+    NetworkShape,
+    NodeShape,
+    OutcomeShape,
+    ParameterScheduleShape,
+    ParametersShape,
+    PaymentShape,
+    PeerShape,
+    PlaceShape,
+    PolicyKeyShape,
+    PolicyShape,
+    ProofShape,
+    ScheduledShape,
+    SignatureShape,
+    SimulateShape,
+    SubmitShape,
+)
+from api.text import address_text, author_text, cursor_text
+from ledger.amounts import format_amount
+from ledger.block import Block
+from ledger.bodies import Flag
+from ledger.certificate import decode_certificate, decode_seal, seal_hash
+from ledger.envelope import MAX_SIGNERS, Envelope, EnvelopeLimits, decode_envelope
+from ledger.json_form import KIND_NAMES, Names, envelope_to_json, format_uuid
+from ledger.outcome import OUTCOMES, Outcome
+from ledger.parameters import PARAMETER_RANGES, CertificateRule, Parameters
+from ledger.policy import Policy
+from ledger.records import REGISTERED, RETIRED, VOTING, Account, AssetRecord, MemberRecord, NodeRecord
+
+STORED_LIMITS: Final = EnvelopeLimits(PARAMETER_RANGES["envelope_bytes"][1], MAX_SIGNERS)
+"""The formats' own bounds: what is on the chain was checked against the parameters of its day."""
+
+_NODE_STATUS: Final = {REGISTERED: "registered", VOTING: "voting", RETIRED: "retired"}
+
+
+def outcome_shape(outcome: Outcome) -> OutcomeShape:
+    """An outcome with all that its table says of it."""
+    return _OUTCOMES[outcome]
+
+
+def _outcome_shape(outcome: Outcome) -> OutcomeShape:
+    info = OUTCOMES[outcome]
+    return OutcomeShape(
+        number=info.number,
+        name=info.name,
+        class_=str(info.class_),
+        on_chain=info.on_chain,
+        final=info.final,
+        retry_can_help=info.retry_can_help,
+        sentence=info.sentence,
+        remedy=info.remedy,
+        iso20022=info.iso20022,
+    )
+
+
+_OUTCOMES: Final = {outcome: _outcome_shape(outcome) for outcome in Outcome}
+
+
+def stored_envelope(raw: bytes) -> Envelope:
+    """An envelope that the Host gave, decoded."""
+    return decode_envelope(raw, STORED_LIMITS)
+
+
+def _place(place: Place | None) -> PlaceShape | None:
+    return None if place is None else PlaceShape(place.height, place.index)
+
+
+def submit_shape(answer: SubmitAnswer, tx_id: str, author: str) -> SubmitShape:
+    """What the chain said, or that it has said nothing yet."""
+    place = answer.place
+    return SubmitShape(
+        tx_id=tx_id,
+        author=author,
+        status=answer.status,
+        decided_by=answer.decided_by,
+        outcome=None if answer.outcome is None else _OUTCOMES[answer.outcome],
+        height=None if place is None else place.height,
+        index=None if place is None else place.index,
+        duplicate_of=_place(answer.duplicate_of),
+        time_ms=answer.time_ms,
+    )
+
+
+def simulate_shape(answer: SimulateAnswer, network_name: str) -> SimulateShape:
+    """The outcome that would be."""
+    return SimulateShape(
+        outcome=_OUTCOMES[answer.outcome],
+        height=answer.position.height,
+        tx_id=None if answer.tx_id is None else format_uuid(answer.tx_id),
+        author=None if answer.author is None else author_text(network_name, answer.author),
+        duplicate_of=_place(answer.duplicate_of),
+        detail=answer.detail,
+    )
+
+
+def payment_shape(view: PaymentView, names: Names) -> PaymentShape:
+    """A transaction found by id."""
+    envelope = stored_envelope(view.envelope)
+    place = view.place
+    return PaymentShape(
+        tx_id=format_uuid(envelope.payload.tx_id),
+        author=author_text(names.network_name, envelope.payload.author),
+        status=view.status,
+        decided_by="chain",
+        envelope_hash=envelope.leaf_hash.hex(),
+        envelope=envelope_to_json(envelope, names),
+        outcome=None if view.outcome is None else _OUTCOMES[view.outcome],
+        height=None if place is None else place.height,
+        index=None if place is None else place.index,
+        time_ms=view.time_ms,
+    )
+
+
+def policy_shape(policy: Policy) -> PolicyShape:
+    """A policy, keys in hex."""
+    keys = tuple(PolicyKeyShape(item.key.hex(), item.weight) for item in policy.keys)
+    return PolicyShape(policy.threshold, keys)
+
+
+def account_shape(view: AccountView, names: Names) -> AccountShape:
+    """An account, amounts in its asset's decimals."""
+    account = view.account
+    scale = _scale(names, account.asset)
+    has_entry = account.entry_count > 0
+    return AccountShape(
+        address=address_text(names.network_name, account.id),
+        height=view.position.height,
+        number=account.number,
+        member=account.member,
+        asset=account.asset,
+        balance=signed_amount(account.balance, scale),
+        available=signed_amount(account.available, scale),
+        limit=format_amount(account.limit, scale),
+        debits_posted=format_amount(account.debits_posted, scale),
+        credits_posted=format_amount(account.credits_posted, scale),
+        debits_pending=format_amount(account.debits_pending, scale),
+        credits_pending=format_amount(account.credits_pending, scale),
+        flags=account.flags,
+        flag_names=_flag_names(account),
+        version=account.version,
+        policy=policy_shape(account.policy),
+        entry_count=account.entry_count,
+        history_hash=account.history_hash.hex(),
+        opened_height=account.opened_height,
+        last=PlaceShape(account.last_height, account.last_index) if has_entry else None,
+        reference=account.reference[0].hex() if account.reference else None,
+    )
+
+
+def _scale(names: Names, asset: str) -> int:
+    scale = names.scale_of(asset)
+    if scale is None:
+        raise LookupError(
+            f"The asset {asset}, which an account holds, has no scale in the names of this network."
+        )
+    return scale
+
+
+def signed_amount(amount: int, scale: int) -> str:
+    """An amount in minor units that may be below zero, as a balance within a limit is."""
+    return format_amount(amount, scale) if amount >= 0 else "-" + format_amount(-amount, scale)
+
+
+def _flag_names(account: Account) -> tuple[str, ...]:
+    return tuple(str(flag.name).lower() for flag in Flag if account.flags & flag)
+
+
+def history_shape(page: HistoryPage, account: Account, names: Names) -> HistoryShape:
+    """A page of an account's history."""
+    scale = _scale(names, account.asset)
+    entries = tuple(_entry(entry, names, scale) for entry in page.entries)
+    return HistoryShape(entries, None if page.next is None else cursor_text(page.next))
+
+
+def _entry(entry: HistoryEntry, names: Names, scale: int) -> EntryShape:
+    envelope = stored_envelope(entry.envelope)
+    return EntryShape(
+        entry=entry.entry_count,
+        height=entry.place.height,
+        index=entry.place.index,
+        time_ms=entry.time_ms,
+        tx_id=format_uuid(envelope.payload.tx_id),
+        author=author_text(names.network_name, envelope.payload.author),
+        kind=KIND_NAMES[envelope.payload.kind],
+        outcome=_OUTCOMES[entry.outcome],
+        debit=format_amount(entry.debit, scale),
+        credit=format_amount(entry.credit, scale),
+        envelope=envelope_to_json(envelope, names),
+    )
+
+
+def proof_shape(view: ProofView, address: str) -> ProofShape:
+    """A proof and the seal that it leads to."""
+    return ProofShape(
+        address=address, height=view.height, proof=view.proof, seal=view.seal, certificate=view.certificate
+    )
+
+
+def block_shape(block: Block) -> BlockShape:
+    """A block's header and hash."""
+    header = block.header
+    return BlockShape(
+        height=header.height,
+        hash=block.hash.hex(),
+        parent_hash=header.parent_hash.hex(),
+        epoch=header.epoch,
+        term=header.term,
+        time_ms=header.time_ms,
+        proposer=header.proposer,
+        boot=header.boot.hex(),
+        rules=header.rules,
+        membership_version=header.membership_version,
+        tx_root=header.tx_root.hex(),
+        tx_count=header.tx_count,
+        body_bytes=header.body_bytes,
+        signature=block.signature.hex(),
+    )
+
+
+def certificate_shape(view: BlockView, raw: bytes) -> CertificateShape:
+    """A certificate, opened."""
+    certificate = decode_certificate(raw)
+    seal = decode_seal(certificate.seal)
+    return CertificateShape(
+        height=view.height,
+        seal_hash=seal_hash(certificate.seal).hex(),
+        header_hash=seal.header_hash.hex(),
+        parent_seal_hash=seal.parent_seal_hash.hex(),
+        outcomes_root=seal.outcomes_root.hex(),
+        log_root=seal.log_root.hex(),
+        state_root=seal.state_root.hex(),
+        certifiers_hash=seal.certifiers_hash.hex(),
+        signatures=tuple(SignatureShape(item.node, item.signature.hex()) for item in certificate.signatures),
+        certificate=raw,
+    )
+
+
+def member_shape(member: MemberRecord) -> MemberShape:
+    """A member bank."""
+    return MemberShape(
+        number=member.number,
+        id=member.id,
+        name=member.name,
+        admin_policy=policy_shape(member.admin_policy),
+        teller_policy=policy_shape(member.teller_policy),
+        version=member.version,
+        since_height=member.since_height,
+    )
+
+
+def node_shape(node: NodeRecord) -> NodeShape:
+    """A registered node."""
+    return NodeShape(
+        id=node.id,
+        member=node.member,
+        key=node.key.hex(),
+        address=node.address,
+        status=_NODE_STATUS[node.status],
+        version=node.version,
+        since_height=node.since_height,
+    )
+
+
+def asset_shape(asset: AssetRecord, network_name: str) -> AssetShape:
+    """An asset and its issuance account."""
+    return AssetShape(
+        code=asset.code,
+        scale=asset.scale,
+        issuer=asset.issuer,
+        account=address_text(network_name, asset.account),
+        since_height=asset.since_height,
+    )
+
+
+def parameters_shape(parameters: Parameters) -> ParametersShape:
+    """A set of parameters, the rule by its name."""
+    return ParametersShape(
+        block_bytes=parameters.block_bytes,
+        block_envelopes=parameters.block_envelopes,
+        envelope_bytes=parameters.envelope_bytes,
+        signers=parameters.signers,
+        certificate_rule=CertificateRule(parameters.certificate_rule).name.lower(),
+    )
+
+
+def schedule_shape(view: ParametersView) -> ParameterScheduleShape:
+    """The parameters in force and the whole schedule."""
+    schedule = tuple(ScheduledShape(height, parameters_shape(value)) for height, value in view.schedule)
+    return ParameterScheduleShape(
+        version=view.version, current=parameters_shape(view.current), schedule=schedule
+    )
+
+
+def network_shape(view: NetworkView) -> NetworkShape:
+    """Which network this is."""
+    return NetworkShape(view.name, view.network_id.hex(), view.genesis)
+
+
+def cluster_shape(view: ClusterView) -> ClusterShape:
+    """One node's view of the cluster."""
+    return ClusterShape(
+        node=view.node,
+        member=view.member,
+        role=view.role,
+        term=view.term,
+        quorum=view.quorum,
+        committed_height=view.committed_height,
+        executed_height=view.executed_height,
+        certified_height=view.certified_height,
+        peers=tuple(_peer(peer) for peer in view.peers),
+        version=view.version,
+        started_ms=view.started_ms,
+        leader=None if view.leader is None else view.leader.node,
+        leader_url=None if view.leader is None else view.leader.url,
+    )
+
+
+def _peer(peer: PeerView) -> PeerShape:
+    return PeerShape(
+        node=peer.node,
+        member=peer.member,
+        address=peer.address,
+        connected=peer.connected,
+        api_url=peer.api_url,
+        match_height=peer.match_height,
+        last_heard_ms=peer.last_heard_ms,
+    )
