@@ -75,5 +75,17 @@ class NotASigner(WalletError):
     """The key is not one of the signers that the payment was built for."""
 
 
+class NotReachable(WalletError):
+    """No node answered in time."""
+
+
+class ProtocolError(WalletError):
+    """What answers at the nodes' URLs doesn't speak the API of a Nostro node."""
+
+
+class BatchTooLarge(WalletError):
+    """More payments, or more bytes of them, than nodes take in one batch."""
+
+
 class SignaturesMissing(WalletError):
     """The payment is not complete: some of its signers haven't signed."""

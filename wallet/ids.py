@@ -6,11 +6,10 @@ It must not know clocks or random sources: the time and the randomness are argum
 from __future__ import annotations
 
 import hashlib
-import re
-import uuid
 from collections.abc import Callable
 
-from ledger.codec import encode
+from ledger.codec import Malformed, encode
+from ledger.json_form import format_uuid, parse_uuid
 from ledger.keys import tagged
 from wallet.errors import IdMalformed
 
@@ -18,7 +17,7 @@ TX_ID_BYTES = 16
 MOST_TIME_MS = 2**48 - 1
 MOST_ROW = 2**63 - 1
 MOST_NAME_BYTES = 255
-_UUID_TEXT = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+UUID_TEXT_LENGTH = 36
 
 
 def new_tx_id(now_ms: int, random_bytes: Callable[[int], bytes]) -> bytes:
@@ -49,14 +48,15 @@ def format_tx_id(tx_id: bytes) -> str:
     """The text of an id: 36 characters in lower case. Raises IdMalformed unless it has 16 bytes."""
     if len(tx_id) != TX_ID_BYTES:
         raise _malformed(f"it has {len(tx_id)} bytes, not {TX_ID_BYTES}")
-    return str(uuid.UUID(bytes=tx_id))
+    return format_uuid(tx_id)
 
 
 def parse_tx_id(text: str) -> bytes:
     """The 16 bytes of an id's text (any UUID, either case). Raises IdMalformed."""
-    if not _UUID_TEXT.fullmatch(text):
-        raise _malformed(f"{text[:64]!r} is not a UUID such as 01890a5d-ac96-774b-bcce-b302099a8057")
-    return uuid.UUID(text).bytes
+    try:
+        return parse_uuid(text[: UUID_TEXT_LENGTH + 1])
+    except Malformed as error:
+        raise _malformed(error.reason) from error
 
 
 def _version_7(time_ms: int, ten_bytes: bytes) -> bytes:

@@ -113,7 +113,7 @@ class Keystore:
             self._check_free(alias)
         if len(self._keys) + len(keys) > MOST_KEYS:
             raise KeystoreFull(
-                f"{self.path} has {len(self._keys):,} of {MOST_KEYS:,} keys: {len(keys):,} more are too many.",
+                f"{self.path} has {len(self._keys):,} of {MOST_KEYS:,} keys; {len(keys):,} more don't fit.",
                 "Use a second keystore, or derive customers' keys from one (wallet/derive.py).",
             )
         self._write({**self._keys, **{alias: _parts(key) for alias, key in keys.items()}})

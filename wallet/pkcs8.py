@@ -1,8 +1,8 @@
 """Private keys in and out as PKCS#8 (RFC 5958), PEM or DER, for other software and hardware.
 
-It must not know keystores or files. Encrypted export uses the strongest that the package `cryptography` offers
-for PKCS#8: PBKDF2 with few rounds, so much weaker than the keystore's scrypt. An exported file is for the way between
-two programs, not for keeping.
+It must not know keystores or files. Encrypted export uses the strongest that the package `cryptography`
+offers for PKCS#8: PBKDF2 with few rounds, so much weaker than the keystore's scrypt. An exported file is for
+the way between two programs, not for keeping.
 """
 
 from __future__ import annotations
