@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any, TypeVar, cast
 
 import msgspec
+from msgspec import inspect
 
 from ledger.outcome import Outcome
 
@@ -61,9 +62,12 @@ def decode(data: bytes, type_: type[T]) -> T:
     items, trailing bytes, values out of range, and every encoding that is not the shortest.
     """
     try:
-        value: T = _decoder(cast(Hashable, type_)).decode(data)
+        decoder, bounded = _decoder(cast(Hashable, type_))
+        value: T = decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _malformed(error, type_) from error
+    if not bounded:
+        _check(value)
     if _encoder.encode(value) != data:
         raise Malformed(f"{_name(type_)}: not the canonical encoding of its value", Outcome.NOT_CANONICAL)
     return value
@@ -108,8 +112,27 @@ def _check_items(items: tuple[object, ...] | list[object]) -> None:
 
 
 @cache
-def _decoder(type_: Hashable) -> "msgspec.msgpack.Decoder[Any]":
-    return msgspec.msgpack.Decoder(type_)
+def _decoder(type_: Hashable) -> tuple["msgspec.msgpack.Decoder[Any]", bool]:
+    """A decoder, and whether the type itself keeps out what has no canonical encoding."""
+    return msgspec.msgpack.Decoder(type_), _is_bounded(inspect.type_info(type_), ())
+
+
+def _is_bounded(info: inspect.Type, within: tuple[type, ...]) -> bool:
+    match info:
+        case inspect.IntType():
+            return info.ge is not None and info.ge >= 0 and info.le is not None and info.le <= MAX_INTEGER
+        case inspect.StructType():
+            if info.cls in within:
+                return True
+            return all(_is_bounded(field.type, (*within, info.cls)) for field in info.fields)
+        case inspect.VarTupleType() | inspect.ListType():
+            return _is_bounded(info.item_type, within)
+        case inspect.TupleType():
+            return all(_is_bounded(item, within) for item in info.item_types)
+        case inspect.LiteralType():
+            return all(not isinstance(value, int) or value >= 0 for value in info.values)
+        case _:
+            return isinstance(info, inspect.BytesType | inspect.StrType | inspect.BoolType | inspect.RawType)
 
 
 def _malformed(error: Exception, type_: Any) -> Malformed:
