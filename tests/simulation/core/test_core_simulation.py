@@ -1,0 +1,61 @@
+"""Simulated seeds as tests. It must not know how faults or checks work, only that they occur and pass."""
+
+from collections import Counter
+
+import pytest
+
+from tests.simulation.core import CALM, Report, run
+from tests.simulation.core.node import CRASH_POINTS
+
+SEEDS = range(1, 101)
+
+MUST_OCCUR = (
+    "elections",
+    "truncations",
+    "transfers",
+    "crashes",
+    "crashes with lost writes",
+    "messages lost",
+    "messages duplicated",
+    "partitions",
+    "compactions",
+    "snapshots installed",
+    "openings put off",
+    "reads",
+    "acknowledged",
+    "Readys taken while others are in flight",
+    *(f"crash {point}" for point in CRASH_POINTS),
+)
+
+
+@pytest.fixture(scope="module")
+def reports() -> list[Report]:
+    """Every seed's report; a seed that breaks an invariant fails here, with its replay command."""
+    return [run(seed) for seed in SEEDS]
+
+
+@pytest.mark.parametrize("event", MUST_OCCUR)
+def test_the_seeds_reach(event: str, reports: list[Report]) -> None:
+    """Over the seeds, every kind of fault and recovery occurs, in more than one seed."""
+    assert sum(1 for report in reports if report.counts[event]) > 1
+
+
+def test_different_seeds_do_different_things(reports: list[Report]) -> None:
+    """No two seeds run alike, and both cluster sizes occur."""
+    assert len({report.fingerprint for report in reports}) == len(reports)
+    assert {report.nodes for report in reports} == {3, 5}
+
+
+def test_a_seed_runs_the_same_again(reports: list[Report]) -> None:
+    """A seed determines every message, crash and applied entry."""
+    assert run(SEEDS[0]).fingerprint == reports[0].fingerprint
+
+
+def test_without_faults_the_first_leader_stays() -> None:
+    """A calm cluster loses nobody, elects little, and acknowledges most of what its leader takes."""
+    counts: Counter[str] = Counter()
+    for seed in range(5):
+        counts.update(run(seed, CALM).counts)
+    assert counts["crashes"] == 0
+    assert counts["elections"] <= 10
+    assert counts["acknowledged"] > 500
