@@ -12,15 +12,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
+from cli.errors import CommandError
 from ledger.codec import Malformed, Record, decode, encode
 
 FORMAT = 1
 MAX_RECORD_BYTES = 1 << 20
 _FRAME_BYTES = 8
+DAMAGE_REMEDY = (
+    "Restore it, or move it away: ids don't depend on it, so nothing is paid twice, "
+    "but what was signed then is signed anew."
+)
 
 
-class JournalError(Exception):
-    """The journal can't be used; the message says why and what to do."""
+class JournalError(CommandError):
+    """The journal can't be used."""
 
 
 class Head(Record, frozen=True):
@@ -84,7 +89,7 @@ class Journal:
             fcntl.flock(self._file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise JournalError(
-                f"{self._path} is in use by another run of this batch; wait for it to end"
+                f"{self._path} is in use by another run of this batch.", "Wait for that run to end."
             ) from error
 
     def _load(self, head: Head) -> None:
@@ -107,8 +112,8 @@ class Journal:
             raise JournalError(
                 f"{self._path} is the journal of batch {found.batch!r} "
                 f"on network {found.network_id.hex()[:16]}, "
-                f"not of batch {expected.batch!r} on {expected.network_id.hex()[:16]}; "
-                "name another with --journal"
+                f"not of batch {expected.batch!r} on {expected.network_id.hex()[:16]}.",
+                "Name another file with --journal.",
             )
 
 
@@ -120,7 +125,8 @@ def _decoded(raw: bytes, kind: type[T], path: Path) -> T:
         return decode(raw, kind)
     except Malformed as error:
         raise JournalError(
-            f"{path} holds a record that can't be read ({error}); it is no journal of ours"
+            f"{path} holds a record that can't be read ({error}); it is no journal of ours.",
+            "Name another file with --journal.",
         ) from error
 
 
@@ -137,18 +143,11 @@ def _split(data: bytes, path: Path) -> tuple[list[bytes], int]:
         start = position + _FRAME_BYTES
         payload = data[start : start + size]
         if size > MAX_RECORD_BYTES:
-            raise JournalError(
-                f"{path} is damaged at byte {position:,}; restore it, or move it away: {_AWAY}"
-            )
+            raise JournalError(f"{path} is damaged at byte {position:,}.", DAMAGE_REMEDY)
         if len(payload) < size:
             break
         if zlib.crc32(payload) != int.from_bytes(data[position + 4 : start], "big"):
-            raise JournalError(
-                f"{path} is damaged at byte {position:,}; restore it, or move it away: {_AWAY}"
-            )
+            raise JournalError(f"{path} is damaged at byte {position:,}.", DAMAGE_REMEDY)
         records.append(payload)
         position = start + size
     return records, position
-
-
-_AWAY = "ids don't depend on it, so nothing can be paid twice, but what was signed then is signed anew"

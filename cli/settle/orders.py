@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cli.errors import CommandError
 from ledger.amounts import AmountError, parse_amount
 
 MAX_LINE_CHARACTERS = 4_096
@@ -49,8 +50,8 @@ class OrderFile:
     digest: bytes
 
 
-class OrderFileError(ValueError):
-    """The file as a whole can't be read as payment orders; the message says what to do."""
+class OrderFileError(CommandError):
+    """The file as a whole can't be read as payment orders."""
 
 
 class _LineError(ValueError):
@@ -80,7 +81,9 @@ def read_orders(path: Path, layout: OrderFormat) -> OrderFile:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise OrderFileError(f"{path} is not UTF-8 text (byte {error.start}); convert it first") from error
+        raise OrderFileError(
+            f"{path} is not UTF-8 text (byte {error.start}).", "Convert it to UTF-8 first."
+        ) from error
     orders: list[Order] = []
     bad_lines: list[BadLine] = []
     for row in _rows(path, text, layout):
@@ -91,11 +94,13 @@ def read_orders(path: Path, layout: OrderFormat) -> OrderFile:
 def _rows(path: Path, text: str, layout: OrderFormat) -> Iterator[Order | BadLine]:
     lines = text.splitlines()
     if not lines:
-        raise OrderFileError(f"{path} is empty; its first line must name the columns")
+        raise OrderFileError(f"{path} is empty.", "Its first line must name the columns.")
     try:
         header = _cells(lines[0], layout.delimiter)
     except _LineError as error:
-        raise OrderFileError(f"the first line of {path} doesn't name columns: {error}") from error
+        raise OrderFileError(
+            f"The first line of {path} doesn't name columns: {error}.", "Look at the file and at --delimiter."
+        ) from error
     positions = _positions(path, header, layout)
     for number, line in enumerate(lines[1:], start=2):
         if not line.strip():
@@ -126,8 +131,8 @@ def _positions(path: Path, header: list[str], layout: OrderFormat) -> dict[str, 
         if field not in positions:
             raise OrderFileError(
                 f"{path} has no column {layout.columns.get(field, field)!r} "
-                f"for the {field.replace('_', ' ')}; its columns are {', '.join(header)}: "
-                f"map one with --column {field}=NAME"
+                f"for the {field.replace('_', ' ')}; its columns are {', '.join(header)}.",
+                f"Map one with --column {field}=NAME.",
             )
     return positions
 

@@ -84,7 +84,9 @@ def make_plan(orders: Sequence[Order], *, batch: str, asset: str, start_ms: int)
         totals[key] = totals.get(key, 0) + order.amount
         first_lines.setdefault(key, order.line)
     if sum(totals.values()) > MAX_INTEGER:
-        raise OrderFileError(f"the orders add up to more than {MAX_INTEGER:,} minor units; split the file")
+        raise OrderFileError(
+            f"The orders add up to more than {MAX_INTEGER:,} minor units.", "Split the file."
+        )
     fundings = tuple(
         Funding(_tx_id(start_ms, batch, first_lines[key], Purpose.FUND), customers[key], total)
         for key, total in totals.items()

@@ -58,7 +58,7 @@ def test_customers_of_another_asset_have_other_accounts() -> None:
 def test_a_total_beyond_what_the_ledger_counts_is_refused() -> None:
     """The largest sum is planned, one more is not."""
     plan(order(2, "1", "9", MAX_INTEGER - 1), order(3, "1", "9", 1))
-    with pytest.raises(OrderFileError, match="split the file"):
+    with pytest.raises(OrderFileError, match="add up to more"):
         plan(order(2, "1", "9", MAX_INTEGER), order(3, "2", "9", 1))
 
 

@@ -1,0 +1,294 @@
+"""`nostro settle` and `nostro orders`: the commands; what they do is in the modules beside this one."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli import output
+from cli.connection import Connection, connection_options
+from cli.errors import CommandError
+from cli.exits import Exit
+from cli.progress import progress
+
+if TYPE_CHECKING:
+    from cli.settle.orders import BadLine, Order, OrderFile
+    from cli.settle.plan import Plan
+    from cli.settle.report import Report
+    from cli.settle.runner import Carried, Runner
+    from cli.settle.signing import Desk
+    from node.provision import ProvisionedNetwork
+    from wallet.answers import Asset
+    from wallet.client import Client
+
+DEFAULT_COLUMNS = {
+    "order": "order_id",
+    "payer": "account_id",
+    "payer_bank": "bank_from",
+    "payee": "account_to",
+    "payee_bank": "bank_to",
+    "amount": "amount",
+    "category": "k_symbol",
+}
+SHOWN_LINES = 20
+"""How many refused orders, and how many bad lines, a person is shown; `--json` has them all."""
+JOURNALS = "journals"
+
+
+def _columns(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    from cli.settle.orders import FIELDS
+
+    columns = dict(DEFAULT_COLUMNS)
+    for value in values:
+        field, equals, name = value.partition("=")
+        if not equals or field not in FIELDS or not name:
+            raise click.BadParameter(f"{value!r} is not FIELD=NAME with a field of: {', '.join(FIELDS)}")
+        columns[field] = name
+    return columns
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What the options say of a run."""
+
+    file: Path
+    name: str
+    journal: Path
+    asset: str | None
+    payer_bank: str | None
+    delimiter: str
+    columns: dict[str, str]
+
+
+@click.command(name="settle")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--asset", help="The asset's code. Default: the network's only asset.")
+@click.option(
+    "--payer-bank", default="home", show_default=True, help="The payers' bank, if no column says it."
+)
+@click.option("--delimiter", default=";", show_default=True, help="What stands between columns.")
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    callback=_columns,
+    metavar="FIELD=NAME",
+    help="The file's name for a column. "
+    "Fields: order, payer, payer_bank, payee, payee_bank, amount, category.",
+)
+@click.option("--batch", help="The name that ids derive from. Default: the file's name.")
+@click.option("--journal", type=click.Path(path_type=Path), help="Where signed bytes are kept.")
+@click.option(
+    "--passphrase-file",
+    type=click.Path(path_type=Path),
+    envvar="NOSTRO_PASSPHRASE_FILE",
+    help="A file whose first line opens the banks' keystores.",
+)
+@connection_options
+@output.json_option
+def settle(
+    file: Path,
+    asset: str | None,
+    payer_bank: str,
+    delimiter: str,
+    columns: dict[str, str],
+    batch: str | None,
+    journal: Path | None,
+    passphrase_file: Path | None,
+    connection: Connection,
+) -> None:
+    """Settle a file of payment orders, playing all its banks and payers.
+
+    Needs the folder of a network (--network) with the banks' keys. Opens an account for every payer and
+    payee, funds the payers from the asset's issuer, and pays every order. Run it again after any failure:
+    nothing is ever paid twice.
+    """
+    network, passphrase = _network(connection, passphrase_file)
+    if len(delimiter) != 1:
+        raise CommandError(f"{delimiter!r} is not one character.", "Give --delimiter one.", Exit.USAGE)
+    name = batch or file.name
+    place = journal or network.directory / JOURNALS / f"{name}.journal"
+    settling = Batch(file, name, place, asset, payer_bank.lower(), delimiter, columns)
+    report, asset_code, scale = asyncio.run(_settle(settling, network, passphrase, connection))
+    _show(report, name, asset_code, scale)
+    code = _exit_code(report)
+    if code is not Exit.DONE:
+        raise SystemExit(int(code))
+
+
+def _network(connection: Connection, passphrase_file: Path | None) -> tuple[ProvisionedNetwork, str]:
+    """The network's folder and what opens its keystores; a network for development carries its passphrase."""
+    from cli import network_folder
+    from cli.wallet_files import WalletFiles
+    from node.provision import load_network
+
+    if connection.folder is None:
+        raise CommandError(
+            "Settling a file needs the folder of a network, where the banks' keys are.",
+            "Name it with --network FOLDER; `nostro network new` or `nostro dev` make one.",
+            Exit.USAGE,
+        )
+    network = load_network(connection.folder)
+    of_network = network.directory / network_folder.WALLET_FOLDER / network_folder.PASSPHRASE_NAME
+    if passphrase_file is None and network.development and of_network.is_file():
+        passphrase_file = of_network
+    keystore = network.keystore(network.members[0].id)
+    return network, WalletFiles(keystore, passphrase_file).passphrase()
+
+
+async def _settle(
+    batch: Batch, network: ProvisionedNetwork, passphrase: str, connection: Connection
+) -> tuple[Report, str, int]:
+    from cli.settle.journal import Journal
+    from cli.settle.orders import OrderFormat, read_orders
+    from cli.settle.plan import make_plan
+    from cli.settle.report import make_report
+    from cli.settle.runner import Runner
+    from ledger.genesis import decode_genesis
+
+    genesis = decode_genesis(network.genesis.read_bytes())
+    async with connection.client() as client:
+        asset = _pick(await client.assets(), batch.asset)
+        layout = OrderFormat(batch.delimiter, batch.columns, batch.payer_bank, asset.scale)
+        orders, bad_lines = _of_members(read_orders(batch.file, layout), network)
+        plan = make_plan(orders, batch=batch.name, asset=asset.code, start_ms=genesis.time_ms)
+        desk = _desk(network, passphrase, orders, asset)
+        with Journal(batch.journal, network.network_id, batch.name) as journal:
+            runner = Runner(client, journal, desk, network.name, asset.scale)
+            carried = await _carry_out(runner, plan, client)
+    return make_report(carried, bad_lines), asset.code, asset.scale
+
+
+def _pick(assets: tuple[Asset, ...], code: str | None) -> Asset:
+    codes = ", ".join(asset.code for asset in assets)
+    if code is None and len(assets) == 1:
+        return assets[0]
+    for asset in assets:
+        if asset.code == code:
+            return asset
+    problem = f"The network has no asset {code}." if code else "The network has several assets, or none."
+    raise CommandError(problem, f"Name one with --asset (there are: {codes or 'none'}).", Exit.USAGE)
+
+
+def _of_members(file: OrderFile, network: ProvisionedNetwork) -> tuple[list[Order], list[BadLine]]:
+    """The orders whose banks are members; each of the others is a bad line."""
+    from cli.settle.orders import BadLine
+
+    members = {member.id for member in network.members}
+    orders: list[Order] = []
+    bad_lines = list(file.bad_lines)
+    for order in file.orders:
+        strangers = [bank for bank in (order.payer_bank, order.payee_bank) if bank not in members]
+        if strangers:
+            bad_lines.append(BadLine(order.line, f"the bank {strangers[0]!r} is no member of the network"))
+        else:
+            orders.append(order)
+    return orders, sorted(bad_lines, key=lambda bad: bad.line)
+
+
+def _desk(network: ProvisionedNetwork, passphrase: str, orders: list[Order], asset: Asset) -> Desk:
+    from cli.settle.network_keys import bank_keys, issuance_key
+    from cli.settle.plan import banks_of
+    from cli.settle.signing import Desk, Issuer
+    from ledger.keys import parse_address
+
+    with progress("Opening the banks' keystores") as report:
+        banks = bank_keys(network, banks_of(orders), passphrase, report)
+    issuer = Issuer(
+        parse_address(asset.account, network.name), issuance_key(network, asset.issuer, passphrase)
+    )
+    return Desk(network.network_id, asset.code, banks, issuer, time.time_ns() // 1_000_000)
+
+
+async def _carry_out(runner: Runner, plan: Plan, client: Client) -> Carried:
+    from cli.settle.runner import Carried
+
+    start_height = (await client.cluster()).executed_height
+    start = time.monotonic()
+    with progress(f"Opening {len(plan.customers):,} accounts") as report:
+        openings = await runner.open_accounts(plan.customers, report)
+    with progress(f"Funding {len(plan.fundings):,} payers") as report:
+        fundings = await runner.fund(plan.fundings, report)
+    with progress(f"Paying {len(plan.payments):,} orders") as report:
+        payments = await runner.pay(plan.payments, report)
+    seconds = time.monotonic() - start
+    return Carried(plan, start_height, tuple(openings), tuple(fundings), tuple(payments), seconds)
+
+
+def _show(report: Report, batch: str, asset: str, scale: int) -> None:
+    from cli.settle.report import to_document
+
+    output.current().result(
+        to_document(report, batch, asset, scale), lambda: _show_human(report, batch, asset, scale)
+    )
+
+
+def _show_human(report: Report, batch: str, asset: str, scale: int) -> None:
+    from cli.settle.report import signed_amount
+    from ledger.amounts import format_amount
+
+    out = output.current()
+    rows = [
+        (
+            position.bank,
+            format_amount(position.received, scale),
+            format_amount(position.paid, scale),
+            signed_amount(position.net, scale),
+        )
+        for position in report.positions
+    ]
+    out.table(("BANK", f"RECEIVED {asset}>", f"PAID {asset}>", f"NET {asset}>"), rows)
+    for bad in report.bad_lines[:SHOWN_LINES]:
+        out.say(f"line {bad.line}: left out: {bad.reason}")
+    for refusal in report.refused[:SHOWN_LINES]:
+        out.say(f"line {refusal.order.line}: refused: {refusal.ending.sentence}")
+    hidden = max(0, len(report.bad_lines) - SHOWN_LINES) + max(0, len(report.refused) - SHOWN_LINES)
+    if hidden:
+        out.say(f"... and {hidden:,} more; --json lists them all.")
+    out.say(_summary(report, batch, asset, format_amount(report.amount, scale)))
+    if report.unknown:
+        out.warn(f"{report.unknown:,} orders have no known outcome yet: run the same command again.")
+
+
+def _summary(report: Report, batch: str, asset: str, amount: str) -> str:
+    earlier = f" ({report.settled_earlier:,} of them by an earlier run)" if report.settled_earlier else ""
+    return (
+        f"{batch}: {report.settled:,} of {report.orders:,} orders settled{earlier}, {amount} {asset}; "
+        f"{len(report.refused):,} refused, {len(report.bad_lines):,} lines left out; "
+        f"{report.accounts:,} accounts; {report.seconds:.1f} s."
+    )
+
+
+def _exit_code(report: Report) -> Exit:
+    if report.unknown:
+        return Exit.UNKNOWN
+    if report.refused:
+        return Exit.REFUSED
+    return Exit.ERROR if report.bad_lines else Exit.DONE
+
+
+@click.command(name="orders")
+@click.argument("count", type=click.IntRange(1), default=6_471)
+@click.option("--seed", default=1, show_default=True, help="The same seed makes the same orders.")
+@click.option("--out", type=click.Path(path_type=Path), help="The file to write. Default: standard output.")
+def orders(count: int, seed: int, out: Path | None) -> None:
+    """Write COUNT realistic payment orders of one bank's customers to 13 other banks.
+
+    Amounts, categories and banks are spread like the published figures of a real Czech bank's standing
+    orders.
+    """
+    from cli.settle.generator import MAX_ORDERS, write_orders
+
+    if count > MAX_ORDERS:
+        raise CommandError(f"{count:,} orders are more than {MAX_ORDERS:,}.", "Ask for fewer.", Exit.USAGE)
+    if out is None:
+        write_orders(sys.stdout, count, seed)
+        return
+    with out.open("w", encoding="utf-8", newline="") as file:
+        write_orders(file, count, seed)
