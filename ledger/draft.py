@@ -16,7 +16,6 @@ from msgspec.structs import replace
 
 from ledger import records, view
 from ledger.keys import tagged
-from ledger.outcome import Outcome
 from ledger.policy import Policy
 from ledger.records import Account, HistoryEntry, HistoryRow, encode_record, opened_account
 from ledger.state import State
@@ -52,14 +51,22 @@ class Draft:
         self.log_leaves: list[bytes] = []
         self.account_count = state.progress.account_count
         self._seen: dict[bytes, Seen] = {}
+        self._refs: dict[bytes, bytes] = {}
+        # Every account read or changed so far: most are asked for several times in one transaction.
+        self._read: dict[bytes, Account] = {}
 
     def account_by_id(self, account_id: bytes) -> Account | None:
         """The account of this id as the block has left it so far, or None."""
-        return self.accounts.get(account_id) or self.state.account_by_id(account_id)
+        account = self._read.get(account_id)
+        if account is None:
+            account = self.state.account_by_id(account_id)
+            if account is not None:
+                self._read[account_id] = account
+        return account
 
     def seen(self, author: bytes, tx_id: bytes) -> Seen | None:
         """Where this author consumed this id, in this block or before, or None."""
-        ref = self._ref(author)
+        ref = self._refs.get(author) or self._ref(author)
         if ref is None:
             return None
         return self._seen.get(tx_id + ref) or view.seen_in(self.state.reader, tx_id, ref)
@@ -78,7 +85,7 @@ class Draft:
     def record(
         self,
         *,
-        outcome: Outcome,
+        outcome: int,
         duplicate_of: tuple[tuple[int, int], ...],
         signing_hash: bytes,
         leaf_hash: bytes,
@@ -87,28 +94,28 @@ class Draft:
         """Write the next transaction's row, and its entry into the history of every account it touches."""
         index = len(self.rows)
         entries = tuple([self._post(touch, leaf_hash, outcome, index) for touch in touches])
-        row = HistoryRow(outcome.value, duplicate_of, signing_hash, entries)
+        row = HistoryRow(outcome, duplicate_of, signing_hash, entries)
         self.rows.append(row)
         self.history_changes[records.history_row_key(self.height, index)] = encode_record(row)
 
-    def consume_id(self, author: bytes, tx_id: bytes, signing_hash: bytes, outcome: Outcome) -> None:
+    def consume_id(self, author: bytes, tx_id: bytes, signing_hash: bytes, outcome: int) -> None:
         """Note that the next transaction uses its id up, and append its record to the log of ids."""
-        ref = self._ref(author)
+        ref = self._refs.get(author) or self._ref(author)
         if ref is None:
             raise LookupError(f"Author {author.hex()} consumes an id but is neither account nor member.")
         index = len(self.rows)
-        self._seen[tx_id + ref] = Seen(self.height, index, signing_hash, outcome.value)
+        self._seen[tx_id + ref] = Seen(self.height, index, signing_hash, outcome)
         self.id_changes[records.ID_PREFIX + tx_id + ref] = records.place_bytes(self.height, index)
-        leaf = _encode((author, tx_id, self.height, index, signing_hash, outcome.value))
+        leaf = _encode((author, tx_id, self.height, index, signing_hash, outcome))
         self.log_leaves.append(sha256(b"\x00" + leaf).digest())
 
-    def _post(self, touch: Touch, leaf_hash: bytes, outcome: Outcome, index: int) -> HistoryEntry:
+    def _post(self, touch: Touch, leaf_hash: bytes, outcome: int, index: int) -> HistoryEntry:
         account, debit, credit = touch.account, touch.debit, touch.credit
-        summary = _encode((outcome.value, self.height, index, debit, credit))
+        summary = _encode((outcome, self.height, index, debit, credit))
         history_hash = sha256(_HISTORY_TAG + account.history_hash + leaf_hash + summary).digest()
         entry_count = account.entry_count + 1
         self.before.setdefault(account.id, account)
-        self.accounts[account.id] = replace(
+        self.accounts[account.id] = self._read[account.id] = replace(
             account,
             debits_posted=account.debits_posted + debit,
             credits_posted=account.credits_posted + credit,
@@ -125,6 +132,11 @@ class Draft:
     def _ref(self, author: bytes) -> bytes | None:
         account = self.account_by_id(author) if author[0] == 0 else None
         if account is not None:
-            return records.account_ref(account.number)
-        member = self.registry.members.get(author.decode("ascii", "replace"))
-        return None if member is None else records.member_ref(member.number)
+            ref = records.account_ref(account.number)
+        else:
+            member = self.registry.members.get(author.decode("ascii", "replace"))
+            if member is None:
+                return None
+            ref = records.member_ref(member.number)
+        self._refs[author] = ref
+        return ref

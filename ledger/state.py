@@ -23,7 +23,7 @@ from ledger.outcome import Outcome
 from ledger.parameters import Parameters
 from ledger.records import Account, AssetRecord, HistoryRow, MemberRecord, NodeRecord, Progress
 from ledger.registry import Registry, RegistryIncomplete, load_registry
-from ledger.state_proof import state_root
+from ledger.state_proof import prove_account, state_root
 from ledger.view import ReadView, Seen, StateCorrupted, StateReader
 
 ACCOUNT_CACHE_SIZE: Final = 65_536
@@ -138,6 +138,11 @@ class State:
         Right for heights up to 64 above the executed one: what is decided later takes effect later still.
         """
         return scheduled(self.progress, self.registry, height, basis)
+
+    def prove_account(self, account_id: bytes) -> bytes:
+        """The encoded AccountProof of this id at the executed height, or of its absence."""
+        read_node, root = node_reader(self.reader), self.progress.registry_root
+        return prove_account(account_id, self.account_by_id, self.tree, read_node, root)
 
     def apply(self, executed: Executed) -> None:
         """Take over what a block came to, once its rows are written."""

@@ -1,7 +1,7 @@
 """Proofs about the state at one height, made from it and checked offline against a seal's state root.
 
-An account is proved in two steps, its id in the registry and its record in the accounts tree; that an id has no
-account is proved by the registry alone. Checking must not need a state, rows or network.
+An account is proved in two steps, its id in the registry and its record in the accounts tree; that an id has
+no account is proved by the registry alone. Checking must not need a state, rows or network.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def state_root(accounts_root: bytes, registry_root: bytes) -> bytes:
 class AccountProof(Record, frozen=True):
     """What stands under an account id at one height.
 
-    `record` and `path` (480 bytes of siblings a level, from the leaf up) are empty where there is no such account.
+    `record` and `path` (480 bytes of siblings a level, from the leaf up) are empty where there is no such
+    account.
     """
 
     format: Uint

@@ -24,6 +24,16 @@ B = TypeVar("B", bound=Body)
 B_contra = TypeVar("B_contra", bound=Body, contravariant=True)
 
 
+class InvariantViolated(Exception):
+    """A rule has broken what must always hold; `name` is the invariant, `what` the account, asset or row."""
+
+    def __init__(self, name: str, what: str) -> None:
+        """Name the invariant and the thing it is broken at."""
+        super().__init__(f"invariant {name} is broken: {what}")
+        self.name = name
+        self.what = what
+
+
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[B]):
     """One kind of transaction.

@@ -63,6 +63,7 @@ def execute(state: State, block: Block, envelopes: Sequence[Envelope]) -> Execut
 def _transact(draft: Draft, envelope: Envelope) -> tuple[Outcome, Place | None]:
     payload = envelope.payload
     outcome, first = preview(draft, envelope, draft.height)
+    number = int(outcome)
     touches: tuple[Touch, ...] = ()
     if outcome is Outcome.EXECUTED:
         touches = KINDS[payload.kind].apply(draft, envelope, envelope.body)
@@ -70,10 +71,10 @@ def _transact(draft: Draft, envelope: Envelope) -> tuple[Outcome, Place | None]:
         author = draft.account_by_id(payload.author)
         touches = () if author is None else (Touch(author),)
     if consumes_id(outcome):
-        draft.consume_id(payload.author, payload.tx_id, envelope.signing_hash, outcome)
+        draft.consume_id(payload.author, payload.tx_id, envelope.signing_hash, number)
     duplicate_of = first if outcome is Outcome.DUPLICATE_OF else None
     draft.record(
-        outcome=outcome,
+        outcome=number,
         duplicate_of=() if duplicate_of is None else (duplicate_of,),
         signing_hash=envelope.signing_hash,
         leaf_hash=envelope.leaf_hash,

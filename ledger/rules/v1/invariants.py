@@ -13,18 +13,9 @@ from ledger.bodies import Flag
 from ledger.codec import MAX_INTEGER
 from ledger.draft import Draft
 from ledger.records import NO_HISTORY, Account, HistoryRow
+from ledger.rules.base import InvariantViolated
 
 _CLOSED: Final = Flag.CLOSED.value
-
-
-class InvariantViolated(Exception):
-    """A rule has broken what must always hold; `name` is the invariant, `what` the account, asset or row."""
-
-    def __init__(self, name: str, what: str) -> None:
-        """Name the invariant and the thing it is broken at."""
-        super().__init__(f"invariant {name} is broken: {what}")
-        self.name = name
-        self.what = what
 
 
 def check_invariants(draft: Draft) -> None:

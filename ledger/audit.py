@@ -1,0 +1,319 @@
+"""Replaying a whole chain from genesis and checking every promise it makes (docs/formats.md).
+
+An audit trusts the network id alone, or nothing: it executes every block again and compares outcomes, seals,
+certificates and every stored row with what it finds. It goes on after a finding for as long as there is
+something to go on with. Must not know where the chain is kept, nor use the state that it judges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from ledger import records
+from ledger.audit_report import AuditReport, ChainReader, Check, Finding, MemoryScratch, Scratch, Verify
+from ledger.block import Block, InvalidBlock, check_header, decode_block, decode_body
+from ledger.bodies import Transfer
+from ledger.certificate import (
+    Certifiers,
+    InvalidCertificate,
+    Seal,
+    decode_certificate,
+    decode_seal,
+    seal_hash,
+    verify_certificate,
+)
+from ledger.codec import Malformed, decode
+from ledger.envelope import Envelope, signature_checks
+from ledger.genesis import network_id as network_id_of
+from ledger.keys import BadSignature, verify
+from ledger.outcome import Outcome
+from ledger.records import Account
+from ledger.rules import RULES
+from ledger.rules.base import InvariantViolated
+from ledger.rules.v1.invariants import check_whole
+from ledger.state import Executed, State, basis_height
+
+SIGNATURE_CHUNK: Final = 2_000
+"""So many signatures, or a few more, are given to the verifier at once."""
+
+MAX_FINDINGS: Final = 1_000
+"""Findings beyond this number are counted and not kept."""
+
+
+@dataclass(slots=True)
+class _Work:
+    """What a running audit has counted and found so far."""
+
+    verify: Verify
+    findings: list[Finding] = field(default_factory=list)
+    omitted: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    supply: dict[str, int] = field(default_factory=dict)
+    positions: dict[str, dict[str, int]] = field(default_factory=dict)
+    issued: dict[str, int] = field(default_factory=dict)
+    pending: list[Check] = field(default_factory=list)
+    places: list[Finding] = field(default_factory=list)
+
+    def found(self, code: str, height: int | None, index: int | None, what: str) -> None:
+        if len(self.findings) < MAX_FINDINGS:
+            self.findings.append(Finding(code, height, index, what))
+        else:
+            self.omitted += 1
+
+    def count(self, what: str, number: int = 1) -> None:
+        self.counts[what] = self.counts.get(what, 0) + number
+
+    def expect_signature(self, check: Check, otherwise: Finding) -> None:
+        self.pending.append(check)
+        self.places.append(otherwise)
+
+    def verify_pending(self, least: int = 1) -> None:
+        if len(self.pending) < least:
+            return
+        for position in self.verify(self.pending):
+            place = self.places[position]
+            self.found(place.code, place.height, place.index, place.what)
+        self.count("signatures", len(self.pending))
+        self.pending, self.places = [], []
+
+
+def verify_here(checks: Sequence[Check]) -> Sequence[int]:
+    """Verify in this thread, one after the other."""
+    failed = []
+    for position, (key, digest, signature) in enumerate(checks):
+        try:
+            verify(key, digest, signature)
+        except (BadSignature, Malformed):
+            failed.append(position)
+    return failed
+
+
+def audit(
+    chain: ChainReader,
+    *,
+    network_id: bytes | None = None,
+    own_node: str | None = None,
+    verify: Verify = verify_here,
+    progress: Callable[[int, int], None] = lambda height, tip: None,
+    scratch: Scratch | None = None,
+) -> AuditReport:
+    """Replay the chain and check everything it claims.
+
+    `network_id` is the one to trust, where it is known; `own_node` is the node whose seals and rows these
+    are, and without it its seals' signatures are not checked; `progress(height, tip)` is called after each
+    block; the replay is kept in `scratch`, in memory unless one is given.
+    """
+    work, kept, tip = _Work(verify), scratch or MemoryScratch(), chain.tip()
+    state = _open_genesis(work, chain, network_id, kept)
+    if state is not None:
+        for height in range(1, tip + 1):
+            if not _replay(work, chain, state, kept, height, own_node):
+                break
+            work.verify_pending(SIGNATURE_CHUNK)
+            progress(height, tip)
+        work.verify_pending()
+        _check_accounts(work, state)
+        if state.progress.height == tip:
+            _compare_rows(work, chain, kept)
+        else:
+            what = f"executed up to {state.progress.height} of {tip}; rows could not be compared"
+            work.found("replay_stopped", state.progress.height + 1, None, what)
+    return _report(work, tip, 0 if state is None else state.progress.height)
+
+
+def _open_genesis(work: _Work, chain: ChainReader, expected: bytes | None, kept: Scratch) -> State | None:
+    raw = chain.genesis()
+    found = network_id_of(raw)
+    if expected is not None and found != expected:
+        work.found("genesis_mismatch", 0, None, f"its network id is {found.hex()}, not {expected.hex()}")
+    try:
+        rows = State.from_genesis(raw)
+    except Malformed as error:
+        work.found("genesis_malformed", 0, None, str(error))
+        return None
+    kept.write(rows)
+    return State.open(kept)
+
+
+def _replay(
+    work: _Work, chain: ChainReader, state: State, kept: Scratch, height: int, own_node: str | None
+) -> bool:
+    """Check and execute one block; False where the replay cannot go on."""
+    block = _read_block(work, chain, height)
+    if block is None:
+        return False
+    progress = state.progress
+    basis = basis_height(progress.term, progress.basis_height, height, block.header.term)
+    scheduled = state.scheduled(height, basis)
+    try:
+        check_header(block, state.parent, scheduled)
+    except InvalidBlock as error:
+        work.found("block_invalid", height, None, error.reason)
+    try:
+        envelopes = decode_body(block, scheduled)
+    except InvalidBlock as error:
+        work.found("block_invalid", height, None, f"{error.reason}; its transactions cannot be executed")
+        return False
+    _expect_signatures(work, height, envelopes)
+    executed = _execute(work, state, block, envelopes)
+    if executed is None:
+        return False
+    _check_seals(work, chain, executed, scheduled.certifiers, own_node)
+    _count(work, state, executed, envelopes)
+    kept.write(executed.changes)
+    state.apply(executed)
+    return True
+
+
+def _read_block(work: _Work, chain: ChainReader, height: int) -> Block | None:
+    raw = chain.block(height)
+    if raw is None:
+        work.found("block_missing", height, None, "the block is not there")
+        return None
+    try:
+        block = decode_block(raw)
+    except Malformed as error:
+        work.found("block_malformed", height, None, str(error))
+        return None
+    if block.header.height != height:
+        work.found("block_malformed", height, None, f"the block says its height is {block.header.height}")
+        return None
+    return block
+
+
+def _expect_signatures(work: _Work, height: int, envelopes: Sequence[Envelope]) -> None:
+    for index, envelope in enumerate(envelopes):
+        for check in signature_checks(envelope):
+            what = f"transaction {envelope.payload.tx_id.hex()}: bad signature by key {check[0].hex()}"
+            work.expect_signature(check, Finding("signature_bad", height, index, what))
+
+
+def _execute(work: _Work, state: State, block: Block, envelopes: Sequence[Envelope]) -> Executed | None:
+    rules = RULES.get(block.header.rules)
+    if rules is None:
+        what = f"version {block.header.rules} of the rules is not known to this software"
+        work.found("rules_unknown", block.header.height, None, what)
+        return None
+    try:
+        return rules.execute(state, block, envelopes)
+    except InvariantViolated as error:
+        work.found("invariant_broken", block.header.height, None, str(error))
+        return None
+
+
+def _check_seals(
+    work: _Work, chain: ChainReader, executed: Executed, certifiers: Certifiers, own_node: str | None
+) -> None:
+    own = chain.own_seal(executed.height)
+    if own is not None:
+        work.count("own_seals")
+        _compare_seal(work, "own_seal_differs", executed, own[0])
+        key = None if own_node is None else certifiers.key_of(own_node)
+        if key is not None:
+            what = f"the seal's signature is not by node {own_node}'s key {key.hex()}"
+            otherwise = Finding("own_seal_signature_bad", executed.height, None, what)
+            work.expect_signature((key, seal_hash(own[0]), own[1]), otherwise)
+    raw = chain.certificate(executed.height)
+    if raw is not None:
+        _check_certificate(work, executed, certifiers, raw)
+
+
+def _check_certificate(work: _Work, executed: Executed, certifiers: Certifiers, raw: bytes) -> None:
+    work.count("certificates")
+    try:
+        certificate = decode_certificate(raw)
+        _compare_seal(work, "certificate_differs", executed, certificate.seal)
+        verify_certificate(certificate, certifiers)
+    except (Malformed, InvalidCertificate) as error:
+        work.found("certificate_invalid", executed.height, None, str(error))
+
+
+def _compare_seal(work: _Work, code: str, executed: Executed, raw: bytes) -> None:
+    if raw == executed.seal_raw:
+        return
+    try:
+        seal = decode_seal(raw)
+    except Malformed as error:
+        work.found(code, executed.height, None, f"the seal cannot be read: {error}")
+        return
+    wrong = [name for name in Seal.__struct_fields__ if getattr(seal, name) != getattr(executed.seal, name)]
+    work.found(code, executed.height, None, f"the seal differs from the replay in {', '.join(wrong)}")
+
+
+def _count(work: _Work, state: State, executed: Executed, envelopes: Sequence[Envelope]) -> None:
+    work.count("blocks")
+    work.count("transactions", len(envelopes))
+    issuance = {asset.account for asset in state.registry.assets.values()}
+    for envelope, (outcome, _) in zip(envelopes, executed.outcomes, strict=True):
+        transferred = _transferred(envelope) if outcome is Outcome.EXECUTED else None
+        if transferred is None:
+            continue
+        work.count("payments")
+        credit, amount = transferred
+        debited, credited = executed.accounts[envelope.payload.author], executed.accounts[credit]
+        if debited.id in issuance or credited.id in issuance:
+            sign = 1 if debited.id in issuance else -1
+            work.issued[debited.asset] = work.issued.get(debited.asset, 0) + sign * amount
+        elif debited.member != credited.member:
+            positions = work.positions.setdefault(debited.asset, {})
+            positions[debited.member] = positions.get(debited.member, 0) - amount
+            positions[credited.member] = positions.get(credited.member, 0) + amount
+
+
+def _transferred(envelope: Envelope) -> tuple[bytes, int] | None:
+    body = envelope.body
+    return (body.credit, body.amount) if isinstance(body, Transfer) else None
+
+
+def _check_accounts(work: _Work, state: State) -> None:
+    rows = state.reader.scan(records.ACCOUNT_PREFIX)
+    try:
+        work.supply = check_whole(decode(row, Account) for _, row in rows)
+    except InvariantViolated as error:
+        work.found("invariant_broken", state.progress.height, None, str(error))
+
+
+def _compare_rows(work: _Work, chain: ChainReader, kept: Scratch) -> None:
+    for prefix in records.STATE_PREFIXES:
+        stored, replayed = chain.scan(prefix), kept.scan(prefix)
+        found, expected = next(stored, None), next(replayed, None)
+        while found is not None or expected is not None:
+            work.count("rows")
+            if expected is None or (found is not None and found[0] < expected[0]):
+                work.found(
+                    "row_extra", None, None, f"row {found[0].hex() if found else ''} should not be there"
+                )
+                found = next(stored, None)
+            elif found is None or expected[0] < found[0]:
+                work.found("row_missing", None, None, f"row {expected[0].hex()} is missing")
+                expected = next(replayed, None)
+            else:
+                if found[1] != expected[1]:
+                    work.found("row_differs", None, None, f"row {found[0].hex()} differs from the replay")
+                found, expected = next(stored, None), next(replayed, None)
+
+
+def _report(work: _Work, tip: int, replayed: int) -> AuditReport:
+    return AuditReport(
+        findings=tuple(work.findings),
+        findings_omitted=work.omitted,
+        tip=tip,
+        replayed=replayed,
+        supply=work.supply,
+        positions=work.positions,
+        issued=work.issued,
+        **{
+            name: work.counts.get(name, 0)
+            for name in (
+                "blocks",
+                "payments",
+                "transactions",
+                "signatures",
+                "certificates",
+                "own_seals",
+                "rows",
+            )
+        },
+    )
