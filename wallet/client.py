@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 
 class Freshness(msgspec.Struct, frozen=True):
-    """How new a read must be: at least `min_height` (to read one's own writes), or linearizable (`strong`)."""
+    """How new a read must be: of `min_height` (reads one's own writes), or linearizable (`strong`)."""
 
     min_height: int = 0
     strong: bool = False
@@ -133,7 +133,7 @@ class Client:
         return await self._get(f"/v1/payments/{_path(tx_id)}", answers.Payment, fresh, _author(author))
 
     async def receipt(self, tx_id: str, author: str | None = None, fresh: Freshness = ANY) -> bytes:
-        """The receipt's canonical bytes, to be verified offline; waits for the certificate, up to the timeout."""
+        """The receipt's canonical bytes, to be verified offline; waits for the certificate until then."""
         path = f"/v1/payments/{_path(tx_id)}/receipt"
         request = Request(method="GET", path=path, accept=_MSGPACK, query=self._query(fresh, _author(author)))
         return await self._delivery.read(request, decode_bytes, self._seconds(None), wait_for=_NOT_CERTIFIED)
