@@ -146,7 +146,7 @@ def _from_json(body: bytes | msgspec.Raw, names: Names) -> bytes:
     try:
         form = _decode_object(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Malformed(f"the body is not a JSON object: {error}") from error
+        raise Malformed(f"the body is not a JSON object: {error}", Outcome.NOT_CANONICAL) from error
     return envelope_from_json(form, names)
 
 
