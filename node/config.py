@@ -68,9 +68,10 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What this node is willing to hold at once."""
 
-    mempool_count: Positive = 50_000
+    mempool_transactions: Positive = 50_000
     mempool_bytes: Positive = 64 * 1024 * 1024
-    member_share_percent: Annotated[int, msgspec.Meta(ge=1, le=100)] = 50
+    member_transactions: Positive = 25_000
+    """What one member may have waiting, so that no member can fill the pool alone."""
     peer_queue_bytes: Annotated[int, msgspec.Meta(ge=1_048_576)] = 64 * 1024 * 1024
     """What may wait for one slow peer; beyond it the oldest messages are dropped (Raft sends again)."""
     peer_message_bytes: Annotated[int, msgspec.Meta(ge=1_048_576)] = 64 * 1024 * 1024

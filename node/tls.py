@@ -122,6 +122,13 @@ def peer_client_context(files: TlsFiles) -> ssl.SSLContext:
     return _context(ssl.PROTOCOL_TLS_CLIENT, files)
 
 
+def api_server_context(files: TlsFiles) -> ssl.SSLContext:
+    """TLS 1.2 or 1.3 with the API's certificate; clients prove themselves by what they sign, not by TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return _loaded(context, files)
+
+
 def trusting_context(ca: Path) -> ssl.SSLContext:
     """What a client of the API uses: it trusts the network's CA and shows no certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -192,6 +199,10 @@ def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 def _context(protocol: int, files: TlsFiles) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
+    return _loaded(context, files)
+
+
+def _loaded(context: ssl.SSLContext, files: TlsFiles) -> ssl.SSLContext:
     try:
         context.load_cert_chain(files.certificate, files.key)
         context.load_verify_locations(files.ca)

@@ -1,0 +1,346 @@
+"""The composition root: one node process from its configuration to its exit code.
+
+Everything is made and wired here, and taken down again in reverse. It decides nothing about
+payments, blocks or Raft.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import tomllib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+import uvloop
+
+from api.app import create_app
+from api.protocol import server_settings
+from ledger.codec import Malformed
+from ledger.genesis import Genesis, decode_genesis
+from ledger.genesis import network_id as network_id_of
+from ledger.keys import public_bytes
+from ledger.view import StateCorrupted
+from node import tls
+from node.admin import AdminQuestions, AdminServer
+from node.clock import SystemClock, SystemRandom
+from node.config import ConfigError, Listen, NodeConfig, load_config
+from node.disk import LevelDatabase, StoreError
+from node.driver import Driver, DriverConfig, Ports
+from node.logs import BindableLog, open_log
+from node.mempool import MempoolLimits
+from node.metrics import Metrics
+from node.peers import PeerLinks, PeerSettings
+from node.records import CorruptRecord
+from node.results import StopReason
+from node.service import About, NodeService
+from node.store import Store, WrongStore
+from node.workers import Completions, LoopTimers, ThreadWorker
+
+EXIT_OK = 0
+EXIT_CANNOT_START = 1
+EXIT_STOPPED_ITSELF = 10
+"""The node found a fork, a divergence, damage or a broken invariant: restarting won't help by itself."""
+BOOT_BYTES = 16
+READY_LAG_BLOCKS = 64
+"""A node that is further behind what it knows to be committed isn't ready yet."""
+
+
+class CannotStart(RuntimeError):
+    """Why this node can't start, in words for its operator."""
+
+
+def run_node(config_path: Path, *, until_stdin_closes: bool = False) -> int:
+    """Run a node until it is told to stop (SIGTERM, SIGINT); the exit code.
+
+    0: stopped as asked. 1: it couldn't start, said in one line on stderr. 10: it stopped itself, and the log
+    says why. With `until_stdin_closes` the end of stdin stops it too, so that it never outlives its parent.
+    """
+    try:
+        config = load_config(config_path)
+    except ConfigError as error:
+        sys.stderr.write(f"nostro: this node can't start: {error}\n")
+        return EXIT_CANNOT_START
+    log = open_log(config.log, node=config.node)
+    try:
+        return uvloop.run(_run(config, log, until_stdin_closes))
+    except (CannotStart, tls.TlsError, StoreError, WrongStore, CorruptRecord, StateCorrupted) as error:
+        log.error("cannot_start", reason=str(error))
+        return EXIT_CANNOT_START
+
+
+async def _run(config: NodeConfig, log: BindableLog, until_stdin_closes: bool) -> int:
+    stop = _Stop(asyncio.get_running_loop(), log)
+    async with AsyncExitStack() as stack:
+        node = await _assemble(config, log, stop, stack)
+        stop.listen(until_stdin_closes)
+        log.info(
+            "started",
+            network=node.genesis.name,
+            peer=f"{config.peer.host}:{config.peer.port}",
+            api=f"{config.api.host}:{config.api.port}",
+            admin=f"{config.admin.host}:{config.admin.port}",
+            height=node.driver.executed_height,
+            version=installed_version(),
+        )
+        await stop.asked.wait()
+        if stop.reason is None:
+            await _hand_over(node.driver, config, log)
+    if stop.reason is not None:
+        log.error("stopped_itself", word=stop.reason.word, what=stop.reason.what)
+        return EXIT_STOPPED_ITSELF
+    log.info("stopped")
+    return EXIT_OK
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    genesis: Genesis
+    driver: Driver
+
+
+class _Stop:
+    """Whether the node is to stop, and why: a signal, the end of stdin, the driver, or a bug."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, log: BindableLog) -> None:
+        self.asked = asyncio.Event()
+        self.reason: StopReason | None = None
+        self._loop = loop
+        self._log = log
+
+    def listen(self, until_stdin_closes: bool) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self.asked.set)
+        if until_stdin_closes:
+            self._loop.add_reader(sys.stdin.fileno(), self._stdin_readable)
+
+    def itself(self, reason: StopReason) -> None:
+        """The driver can't go on."""
+        if self.reason is None:
+            self.reason = reason
+        self.asked.set()
+
+    def on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """An exception that nobody caught: in one of the node's callbacks it is a bug, and the node stops.
+
+        Where it has no handle it is a broken connection or the like, which concerns that connection only.
+        """
+        error = context.get("exception")
+        fields = {"message": context.get("message"), "error": repr(error)}
+        if context.get("handle") is None or error is None:
+            self._log.warning("connection_error", **fields)
+            return
+        self._log.error("callback_failed", exc_info=error, **fields)
+        self.itself(StopReason("internal", repr(error)))
+
+    def _stdin_readable(self) -> None:
+        if not os.read(sys.stdin.fileno(), 4_096):
+            self._loop.remove_reader(sys.stdin.fileno())
+            self.asked.set()
+
+
+async def _assemble(config: NodeConfig, log: BindableLog, stop: _Stop, stack: AsyncExitStack) -> _Node:
+    """Make every part and start it; `stack` takes all of it down again, the last first."""
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(stop.on_loop_error)
+    genesis_raw, genesis = _read_genesis(config)
+    key = tls.load_signing_key(config.signing_key, _passphrase(config))
+    listeners = {name: stack.enter_context(_bind(name, listen)) for name, listen in _ports(config).items()}
+
+    database = LevelDatabase(config.data)
+    stack.callback(database.close)
+    store = Store.open(database, genesis_raw, config.node)
+    clock, random = SystemClock(), SystemRandom()
+    metrics = Metrics({"node": config.certificate, "api": config.api_certificate, "ca": config.ca})
+    links = PeerLinks(_peer_settings(config, genesis_raw, genesis), random, log)
+    completions = Completions(loop)
+    workers = {
+        name: stack.enter_context(
+            contextlib.closing(ThreadWorker(name, completions, metrics.observe_job(name)))
+        )
+        for name in ("verify", "disk", "execute")
+    }
+    ports = Ports(clock=clock, timers=LoopTimers(loop), peers=links, random=random, log=log, **workers)
+    driver_config = DriverConfig(
+        node_id=config.node,
+        boot=random.bytes(BOOT_BYTES),
+        key=key,
+        tick_ms=config.timing.tick_ms,
+        election_ticks=config.timing.election_ticks,
+        heartbeat_ticks=config.timing.heartbeat_ticks,
+        mempool=MempoolLimits(
+            transactions=config.limits.mempool_transactions,
+            bytes=config.limits.mempool_bytes,
+            member_transactions=config.limits.member_transactions,
+        ),
+    )
+    driver = Driver(driver_config, store, ports, stop.itself)
+    registered = driver.executed.registry.nodes.get(config.node)
+    if registered is None or registered.key != public_bytes(key):
+        raise CannotStart(
+            f"the chain knows no node {config.node} with the key in {config.signing_key}. "
+            "Check node.id and node.signing_key."
+        )
+    metrics.watch(driver.status, links.counters)
+    await links.start(listeners["peer"], driver)
+    stack.push_async_callback(links.close)
+    stack.enter_context(_ticking(loop, driver, config.timing.tick_ms))
+
+    about = About(config.node, config.member, installed_version(), clock.now_ms(), config.api_urls)
+    service = stack.enter_context(contextlib.closing(NodeService(driver, store, links, about)))
+    await stack.enter_async_context(_serve_api(config, service, listeners["api"]))
+    questions = AdminQuestions(lambda: _not_ready(driver), metrics.render)
+    operators = tls.operator_name(config.member, genesis.name)
+    admin = AdminServer(_files(config), operators, questions)
+    await admin.start(listeners["admin"])
+    stack.push_async_callback(admin.close)
+    return _Node(genesis, driver)
+
+
+async def _hand_over(driver: Driver, config: NodeConfig, log: BindableLog) -> None:
+    """Let the driver finish: hand leadership over, and answer who waits; for a bounded time."""
+    done = asyncio.Event()
+    log.info("stopping")
+    driver.stop(done.set)
+    try:
+        async with asyncio.timeout(config.timing.stop_timeout_ms / 1_000):
+            await done.wait()
+    except TimeoutError:
+        log.warning("stopped_without_handing_over", waited_ms=config.timing.stop_timeout_ms)
+
+
+@contextmanager
+def _ticking(loop: asyncio.AbstractEventLoop, driver: Driver, tick_ms: int) -> Iterator[None]:
+    """Call the driver's tick at a steady pace. Ticks missed while the machine slept are not made up for."""
+    period_s = tick_ms / 1_000
+    due = loop.time() + period_s
+    handle: asyncio.TimerHandle | None = None
+
+    def tick() -> None:
+        nonlocal due, handle
+        due = max(due + period_s, loop.time())
+        handle = loop.call_at(due, tick)
+        driver.tick()
+
+    handle = loop.call_at(due, tick)
+    try:
+        yield
+    finally:
+        handle.cancel()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling: the node decides when it ends."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def _serve_api(
+    config: NodeConfig, service: NodeService, listener: socket.socket
+) -> AsyncIterator[None]:
+    files = tls.TlsFiles(config.ca, config.api_certificate, config.api_key)
+    context = tls.api_server_context(files)
+    settings = uvicorn.Config(
+        create_app(service),
+        ssl_context_factory=lambda _config, _default: context,
+        timeout_graceful_shutdown=max(1, config.timing.stop_timeout_ms // 1_000),
+        **server_settings(),
+    )
+    server = _Server(settings)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def _read_genesis(config: NodeConfig) -> tuple[bytes, Genesis]:
+    try:
+        raw = config.genesis.read_bytes()
+        return raw, decode_genesis(raw)
+    except OSError as error:
+        raise CannotStart(f"cannot read genesis from {config.genesis}: {error.strerror}.") from error
+    except Malformed as error:
+        raise CannotStart(f"{config.genesis} is no genesis document: {error}") from error
+
+
+def _passphrase(config: NodeConfig) -> bytes | None:
+    if config.passphrase_env is None:
+        return None
+    value = os.environ.get(config.passphrase_env)
+    if value is None:
+        raise CannotStart(
+            f"the variable {config.passphrase_env}, which is to hold the passphrase of "
+            f"{config.signing_key}, is not set."
+        )
+    return value.encode()
+
+
+def _ports(config: NodeConfig) -> dict[str, Listen]:
+    return {"peer": config.peer, "api": config.api, "admin": config.admin}
+
+
+@contextmanager
+def _bind(name: str, listen: Listen) -> Iterator[socket.socket]:
+    """A bound and listening socket; its server closes it, and this does where no server came to be."""
+    try:
+        listener = socket.create_server((listen.host, listen.port), backlog=512)
+    except OSError as error:
+        raise CannotStart(
+            f"the {name} port {listen.host}:{listen.port} can't be used: {os.strerror(error.errno or 0)}. "
+            f"Stop what uses it, or change [{name}] in the configuration."
+        ) from error
+    listener.setblocking(False)
+    with contextlib.closing(listener):
+        yield listener
+
+
+def _peer_settings(config: NodeConfig, genesis_raw: bytes, genesis: Genesis) -> PeerSettings:
+    addresses = {node.id: node.address for node in genesis.nodes}
+    return PeerSettings(
+        node=config.node,
+        network=genesis.name,
+        network_id=network_id_of(genesis_raw),
+        files=_files(config),
+        known=lambda: addresses,
+        queue_bytes=config.limits.peer_queue_bytes,
+        message_bytes=config.limits.peer_message_bytes,
+    )
+
+
+def _files(config: NodeConfig) -> tls.TlsFiles:
+    return tls.TlsFiles(config.ca, config.certificate, config.key)
+
+
+def _not_ready(driver: Driver) -> str | None:
+    status = driver.status()
+    if not status.has_quorum:
+        return "no leader with a majority behind it is known"
+    behind = status.committed_height - status.executed_height
+    if behind > READY_LAG_BLOCKS:
+        return f"{behind} committed blocks are still to be executed"
+    if status.executed_height == 0:
+        return "the first block of the leader's term is not executed yet"
+    return None
+
+
+def installed_version() -> str:
+    """The version of this program: of the installed package, or of the source tree that it runs from."""
+    try:
+        return metadata.version("nostro")
+    except metadata.PackageNotFoundError:
+        project = Path(__file__).parent.parent / "pyproject.toml"
+        return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
