@@ -69,9 +69,10 @@ def test_one_changed_byte_never_gives_the_same_value(data: st.DataObject) -> Non
     place = data.draw(st.integers(0, len(raw) - 1))
     raw[place] ^= data.draw(st.integers(1, 255))
     try:
-        assert decode(bytes(raw), Outer) != GOOD
-    except Malformed as error:
-        assert error.reason
+        found: Outer | None = decode(bytes(raw), Outer)
+    except Malformed:
+        found = None
+    assert found != GOOD
 
 
 def test_record_round_trip() -> None:
@@ -117,7 +118,7 @@ def test_largest_integer_is_the_boundary() -> None:
         encode(MAX_INTEGER + 1)
     for type_ in (int, Uint):
         with pytest.raises(Malformed):
-            decode(msgpack.packb(MAX_INTEGER + 1), type_)  # type: ignore[arg-type]  # Annotated is no class
+            decode(msgpack.packb(MAX_INTEGER + 1), type_)
 
 
 @pytest.mark.parametrize(
