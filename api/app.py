@@ -30,7 +30,12 @@ def create_app(host: Host, limits: Limits = DEFAULT_LIMITS) -> FastAPI:
     app.router.routes.extend(SUBMIT_ROUTES)
     for module in (payments, accounts, blocks, network):
         app.include_router(module.router)
-    app.add_middleware(BodyGuard, limit_of=_body_limit(limits), timeout_ms=limits.body_timeout_ms)
+    app.add_middleware(
+        BodyGuard,
+        limit_of=_body_limit(limits),
+        discard_bytes=limits.discard_bytes,
+        timeout_ms=limits.body_timeout_ms,
+    )
     add_error_answers(app)
     document = openapi_document(app)
     app.openapi = lambda: document  # type: ignore[method-assign]  # as FastAPI's own documentation has it

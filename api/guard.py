@@ -37,9 +37,10 @@ def media_type(scope: Scope) -> str:
 class BodyGuard:
     """Reads bodies under a limit and a deadline; answers 413 or 408 and closes the connection beyond them."""
 
-    def __init__(self, app: ASGIApp, *, limit_of: BodyLimit, timeout_ms: int) -> None:
+    def __init__(self, app: ASGIApp, *, limit_of: BodyLimit, discard_bytes: int, timeout_ms: int) -> None:
         self._app = app
         self._limit_of = limit_of
+        self._discard_bytes = discard_bytes
         self._timeout_ms = timeout_ms
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,11 +62,13 @@ class BodyGuard:
     async def _read(self, scope: Scope, receive: Receive) -> bytes:
         limit_bytes = self._limit_of(scope["path"], media_type(scope))
         declared = header(scope, b"content-length")
-        if declared.isdecimal() and int(declared) > limit_bytes:
+        too_large = declared.isdecimal() and int(declared) > limit_bytes
+        if too_large and header(scope, b"expect"):
+            # It asks before it sends: the answer is no, and reading on would be a yes.
             raise _too_large(limit_bytes)
         try:
             async with asyncio.timeout(self._timeout_ms / 1000):
-                return await _collect(receive, limit_bytes)
+                return await _collect(receive, limit_bytes, self._discard_bytes)
         except TimeoutError:
             raise RequestProblem(
                 BODY_TOO_SLOW, f"The body was not complete {self._timeout_ms} ms after the headers."
@@ -82,7 +85,7 @@ def _too_large(limit_bytes: int) -> RequestProblem:
     )
 
 
-async def _collect(receive: Receive, limit_bytes: int) -> bytes:
+async def _collect(receive: Receive, limit_bytes: int, discard_bytes: int) -> bytes:
     parts: list[bytes] = []
     size_bytes = 0
     while True:
@@ -91,10 +94,13 @@ async def _collect(receive: Receive, limit_bytes: int) -> bytes:
             raise ClientGone
         part = message.get("body", b"")
         size_bytes += len(part)
-        if size_bytes > limit_bytes:
-            raise _too_large(limit_bytes)
         parts.append(part)
-        if not message.get("more_body", False):
+        if size_bytes > limit_bytes:
+            # Closing on a client that is still sending would lose the answer on its way.
+            parts.clear()
+            if size_bytes > limit_bytes + discard_bytes or not message.get("more_body", False):
+                raise _too_large(limit_bytes)
+        elif not message.get("more_body", False):
             return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

@@ -25,6 +25,9 @@ MAX_PAGE: Final = 200
 
 MAX_HEIGHT: Final = 2**63 - 1
 """The greatest height that the formats can hold."""
+MAX_PLACE_HEIGHT: Final = 2**48 - 1
+MAX_PLACE_INDEX: Final = 2**16 - 1
+"""The greatest place of a transaction: 6 and 2 bytes in the rows that hold it."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +39,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """The body of a submission as JSON."""
     batch_bytes: int = 8_388_608
     """The body of a batch, in either form."""
+    discard_bytes: int = 16_777_216
+    """What is still read, and dropped, of a body that is too large, so that its sender hears the answer."""
     head_bytes: int = 16_384
     """A request's line and headers together."""
     head_timeout_ms: int = 10_000

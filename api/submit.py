@@ -35,7 +35,7 @@ from api.shapes import BatchItemShape, BatchShape
 from api.text import author_text, shown
 from ledger.codec import Malformed, decode
 from ledger.json_form import Names, envelope_from_json, format_uuid
-from ledger.outcome import OUTCOMES, Outcome
+from ledger.outcome import OUTCOMES, Outcome, OutcomeClass
 
 PAYMENTS_PATH: Final = "/v1/payments"
 BATCH_PATH: Final = "/v1/payments/batch"
@@ -89,6 +89,12 @@ async def simulate(request: Request) -> Response:
     except Malformed as error:
         return respond(_malformed(error, SIMULATE_PATH))
     answer = await host.simulate(raw)
+    if OUTCOMES[answer.outcome].class_ is OutcomeClass.MALFORMED:
+        return respond(
+            _malformed(
+                Malformed(answer.detail or OUTCOMES[answer.outcome].sentence, answer.outcome), SIMULATE_PATH
+            )
+        )
     headers = {**position_headers(answer.position), "Cache-Control": "no-store"}
     return Response(_encode(simulate_shape(answer, names.network_name)), 200, headers, JSON)
 

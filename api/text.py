@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from api.limits import MAX_HEIGHT
+from api.limits import MAX_HEIGHT, MAX_PLACE_HEIGHT, MAX_PLACE_INDEX
 from api.ports import Place
 from api.problems import bad_field
 from ledger import json_form
@@ -78,7 +78,7 @@ def parse_author(text: str, names: Names) -> bytes:
 def parse_cursor(text: str) -> Place:
     """The place that a page's cursor names."""
     found = _CURSOR.fullmatch(text)
-    if found is None or int(found[1]) > MAX_HEIGHT:
+    if found is None or int(found[1]) > MAX_PLACE_HEIGHT or int(found[2]) > MAX_PLACE_INDEX:
         raise bad_field("cursor", f"{shown(text)} is not a cursor: take it from the page before, as `next`.")
     return Place(int(found[1]), int(found[2]))
 
