@@ -40,21 +40,42 @@ def check_quorum(state: State) -> None:
         peer.recently_active = False
 
 
-def is_bound_to_leader(state: State) -> bool:
-    """Whether this node heard from its leader so recently that it helps nobody to replace it (thesis 4.2.3,
-    6.2).
+def is_bound_by_lease(state: State) -> bool:
+    """Whether this node may have granted a lease that still holds, where leases are used (thesis 6.4.1).
+
+    A change of term doesn't end it. Nor does a restart: a node that has just started can't remember.
     """
-    if state.config.lease_reads and state.ticks < state.config.election_ticks:
-        return True  # It may have granted a lease before it was restarted, and can't remember.
-    if not state.config.check_quorum or state.leader_id is None:
+    return state.config.lease_reads and state.ticks - state.heard_leader_tick < state.config.election_ticks
+
+
+def handle_vote_request(state: State, message: RequestVote) -> None:
+    """Take a request of any term (paper figure 2; thesis 9.6): ignore it, refuse it, or decide.
+
+    A node that hears from its leader helps nobody to replace it, unless the leader itself asked for that.
+    An older term is answered with this node's, so that the candidate learns it; a newer one is adopted, but
+    not for a pre-vote.
+    """
+    if not message.transfer and _is_bound(state, message):
+        return
+    if message.term < state.term:
+        _reply(state, message, granted=False)
+        return
+    if message.term > state.term and not message.pre_vote:
+        state.become_follower(message.term, None)
+    _decide(state, message)
+
+
+def _is_bound(state: State, message: RequestVote) -> bool:
+    """Whether this node keeps to the leader it has, or has had (thesis 4.2.3, 6.2)."""
+    if is_bound_by_lease(state):
+        return True
+    if message.term <= state.term or not state.config.check_quorum or state.leader_id is None:
         return False
     return state.election_elapsed < state.config.election_ticks
 
 
-def handle_vote_request(state: State, message: RequestVote) -> None:
-    """Answer a request whose term is this node's, or for a pre-vote perhaps a later one (paper figure 2;
-    thesis 9.6).
-    """
+def _decide(state: State, message: RequestVote) -> None:
+    """Grant if this node is free to, and the candidate's log is at least as up to date (paper 5.4.1)."""
     free = state.vote == message.sender or (state.vote is None and state.leader_id is None)
     if message.pre_vote:
         free = free or message.term > state.term
@@ -62,10 +83,10 @@ def handle_vote_request(state: State, message: RequestVote) -> None:
     if granted and not message.pre_vote:
         state.vote = message.sender
         state.election_elapsed = 0
-    reply_to_vote(state, message, granted)
+    _reply(state, message, granted)
 
 
-def reply_to_vote(state: State, message: RequestVote, granted: bool) -> None:
+def _reply(state: State, message: RequestVote, granted: bool) -> None:
     """A granted pre-vote carries the asked term; anything else this node's term, so that a stale candidate
     learns it.
     """

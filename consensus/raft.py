@@ -118,7 +118,7 @@ class Raft:
                 f"a message for {message.to} reached {self.id}; drop it and check the addresses"
             )
         if isinstance(message, RequestVote):
-            self._step_vote_request(message)
+            election.handle_vote_request(self._state, message)
         elif message.term < self.term:
             self._answer_stale(message)
         else:
@@ -155,11 +155,13 @@ class Raft:
         transfer.transfer_leadership(self._state, to)
 
     def campaign(self) -> None:
-        """Stand for election now, as if the election timeout had passed; nothing for a leader or a non-
-        voter.
+        """Stand for election now, as if the election timeout had passed.
+
+        Nothing happens on a leader, on a node that is no voter, or while a lease may bind this node.
         """
-        if self._state.role is not Role.LEADER and self._state.may_campaign():
-            election.campaign(self._state)
+        state = self._state
+        if state.role is not Role.LEADER and state.may_campaign() and not election.is_bound_by_lease(state):
+            election.campaign(state)
 
     def report_unreachable(self, node: NodeId) -> None:
         """Messages to `node` were lost; the leader then asks it where it stands."""
@@ -272,17 +274,6 @@ class Raft:
         if state.config.check_quorum:
             election.check_quorum(state)
 
-    def _step_vote_request(self, message: RequestVote) -> None:
-        state = self._state
-        if message.term > state.term and not message.transfer and election.is_bound_to_leader(state):
-            return
-        if message.term < state.term:
-            election.reply_to_vote(state, message, granted=False)
-            return
-        if message.term > state.term and not message.pre_vote:
-            state.become_follower(message.term, None)
-        election.handle_vote_request(state, message)
-
     def _answer_stale(self, message: Message) -> None:
         """A leader of an older term must learn that it is one, also where check-quorum keeps candidates
         quiet.
@@ -331,6 +322,8 @@ class Raft:
             state.become_follower(state.term, leader_id)
         state.leader_id = leader_id
         state.election_elapsed = 0
+        state.heard_leader_tick = state.ticks
+        state.heard_leader_tick = state.ticks
 
     def _check_proposal(self, entry: Entry) -> None:
         """Raise unless the entry may be appended; see `propose`."""

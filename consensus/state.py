@@ -103,6 +103,7 @@ class State:
         self.peers: dict[NodeId, Progress] = {}
         self.reads = ReadRounds()
         self.ticks = 0
+        self.heard_leader_tick = 0
         self.election_elapsed = 0
         self.heartbeat_elapsed = 0
         self.election_timeout = self._draw_timeout()

@@ -136,10 +136,19 @@ class Cluster:
                     self._proposed[data] = (node.id, *place)
 
     def _read(self) -> None:
+        """Clients read at any node, and at every node that believes it leads, where a stale answer is
+        likeliest.
+        """
+        self._read_at(self._some_node())
+        for node in self.nodes.values():
+            if node.raft is not None and node.raft.role is Role.LEADER:
+                self._read_at(node)
+
+    def _read_at(self, node: SimulatedNode) -> None:
         self.counts["reads asked"] += 1
         context = b"r%d" % self.counts["reads asked"]
         self._reads[context] = self._read_floor
-        self._some_node().read(context)
+        node.read(context)
 
     def _transfer(self) -> None:
         to = self._some_node().id
