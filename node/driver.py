@@ -1,57 +1,55 @@
 """The one loop of a node: whatever happens comes in here as a call, whatever is done goes out through a port.
 
-It must not know asyncio, threads, sockets or files: it is synchronous, and the same under the simulator's seed as in
-production. It never waits.
+It must not know asyncio, threads, sockets or files: it is synchronous, and the same under the simulator's
+seed as in production. It never waits. What the parts do is in their own modules; here is only their order.
 """
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from typing import TypeVar
 
-from cryptography.hazmat.primitives.asymmetric import ec
-
-from node.messages import NodeMessage
-from node.ports import Clock, Log, Peers, Random, Timers, Worker
-from node.results import DriverStatus, StopReason, SubmitResult
+from consensus.errors import MalformedMessage
+from consensus.messages import (
+    AppendEntries,
+    Heartbeat,
+    InstallSnapshot,
+    Message,
+    decode_message,
+    encode_message,
+)
+from consensus.raft import Config, Raft, Ready, Role
+from ledger.genesis import decode_genesis
+from ledger.state import State
+from node.admission import Admission
+from node.barriers import Barriers
+from node.driver_config import DriverConfig, Ports
+from node.evidence import keep_invalid_entry
+from node.executor import Committed, Done, Executor
+from node.halting import MUST_STOP, stop_word
+from node.handover import Handover, HandoverParts
+from node.intake import Executed, Intake, InvalidEntry, Surroundings
+from node.log_tail import Checked, LogTail
+from node.log_writer import LogWriter
+from node.marks import Marks
+from node.mempool import Mempool
+from node.messages import AskTransfer, Forward, Hello, NeedSeals, NodeMessage, RaftFrame, Refused, SealShare
+from node.proposer import Proposer, ProposerParts
+from node.results import DriverStatus, PeerView, StopReason, SubmitResult
+from node.seal_exchange import ExchangeParts, SealExchange
+from node.sealer import Around, Sealer
+from node.standing import Standing
 from node.store import Store
+from node.submissions import Parts, Submissions
+from node.verifier import Verified, Verifier
+from node.waiters import Waiters
+from node.watch import Watch, WatchParts
 
+__all__ = ["Driver", "DriverConfig", "Ports"]
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Every bound of the node's core; what they bound is said where they are used."""
+T = TypeVar("T")
 
-    mempool_transactions: int = 50_000
-    mempool_bytes: int = 64 * 1024 * 1024
-    member_transactions: int = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class DriverConfig:
-    """Who this node is and how it paces itself. `boot` is 16 random bytes for this process start; ticks are in ms.
-
-    An election timeout is between `election_ticks` and twice that many ticks.
-    """
-
-    node_id: str
-    boot: bytes
-    key: ec.EllipticCurvePrivateKey
-    tick_ms: int = 100
-    election_ticks: int = 10
-    heartbeat_ticks: int = 1
-    limits: Limits = field(default_factory=Limits)
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """Everything outside. Three workers: verify (signatures), disk (the log), execute (the rules)."""
-
-    clock: Clock
-    timers: Timers
-    peers: Peers
-    verify: Worker
-    disk: Worker
-    execute: Worker
-    random: Random
-    log: Log
+SWEEP_TICKS = 10
+"""Ticks between looks for what has expired, and between requests for missing seals."""
 
 
 class Driver:
@@ -60,59 +58,490 @@ class Driver:
     def __init__(
         self, config: DriverConfig, store: Store, ports: Ports, on_stop: Callable[[StopReason], None]
     ) -> None:
-        """A node that goes on from what `store` holds. `on_stop` is called once if the node must stop itself."""
-        raise NotImplementedError
+        """A node that goes on from what `store` holds. `on_stop` is called once if it must stop itself.
+
+        Raises StateCorrupted or CorruptRecord if the store's state can't be gone on from.
+        """
+        self._config = config
+        self._store = store
+        self._ports = ports
+        self._on_stop = on_stop
+        self.counters: Counter[str] = Counter()
+        self._state = state = State.open(store)
+        self._executed = Executed(state.progress, state.registry)
+        self._voters = tuple(node.id for node in decode_genesis(store.genesis_raw).nodes)
+        self._standing = Standing(certified=store.last_certified())
+        self._tail = LogTail(store, state.progress, self._voters)
+        self._raft = Raft(self._raft_config(), self._tail)
+        self._make_parts(state)
+        self._distrusted: set[tuple[str, int]] = set()
+        self._must_open: int | None = None
+        self._ticks = 0
+        self._in_turn = False
+        self._again = False
+        self._halted = False
+        self._stopping_done: Callable[[], None] | None = None
+        self._stop_deadline_ticks = 0
+        self._block_listeners: list[Callable[[int], None]] = []
+        self._height_waiters: list[tuple[int, Callable[[], None]]] = []
+
+    # What comes in.
 
     def tick(self) -> None:
         """To be called every `tick_ms`."""
-        raise NotImplementedError
+        if self._halted:
+            return
+        self._ticks += 1
+        self._guarded(self._raft.tick)
+        self._watch.tick()
+        self._submissions.tick()
+        self._barriers.tick(self._ports.clock.monotonic_ms())
+        if self._ticks % SWEEP_TICKS == 0:
+            self._submissions.sweep()
+            self._seals.ask()
+            self._marks.flush()
+        self._turn()
 
     def on_connected(self, peer: str) -> None:
-        """A link to `peer` stands: this node says Hello on it."""
-        raise NotImplementedError
+        """A link to `peer` stands: this node says Hello on it, and what it remembers of that peer."""
+        hello = Hello(
+            self._store.network_id,
+            self._config.node_id,
+            self._config.boot,
+            self._marks.led_term(peer),
+            self._marks.sealed_height(peer),
+        )
+        self._ports.peers.send(peer, hello)
 
     def on_disconnected(self, peer: str) -> None:
-        """The link to `peer` is gone."""
-        raise NotImplementedError
+        """The link to `peer` is gone: messages to it may be lost."""
+        if not self._halted:
+            self._raft.report_unreachable(peer)
+            self._turn()
 
     def on_message(self, sender: str, message: NodeMessage) -> None:
         """A message from the node that the link is authenticated for."""
-        raise NotImplementedError
+        if self._halted:
+            return
+        match message:
+            case RaftFrame():
+                self._guarded(lambda: self._on_frame(sender, message.data))
+            case Forward():
+                self._submissions.take_forwarded(sender, message)
+            case SealShare():
+                self._guarded(lambda: self._seals.receive(sender, message))
+            case Refused():
+                if sender == self._standing.leader_id:
+                    self._submissions.take_refusals(message)
+            case NeedSeals():
+                self._guarded(lambda: self._seals.answer(sender, message))
+            case Hello():
+                self._guarded(lambda: self._watch.hear(sender, message))
+            case AskTransfer():
+                self._guarded(lambda: self._handover.grant(sender, message))
+        self._turn()
 
     def submit(self, raw: bytes, report: Callable[[SubmitResult], None]) -> None:
         """Take an envelope; `report` hears of each stage (see SubmitResult), perhaps at once."""
-        raise NotImplementedError
+        self._submissions.submit(raw, report)
+        self._turn()
 
     def simulate(self, raw: bytes, report: Callable[[SubmitResult], None]) -> None:
-        """What the envelope would come to now: PENDING with the outcome it would have, or REFUSED; nothing is kept."""
-        raise NotImplementedError
+        """What the envelope would come to now: PENDING with the outcome it would have, or REFUSED."""
+        self._submissions.simulate(raw, report)
 
     def read_barrier(self, done: Callable[[bool], None]) -> None:
-        """Call `done(True)` once reads from the store are linearizable (thesis 6.4), `done(False)` without a quorum."""
-        raise NotImplementedError
+        """Call `done(True)` once reads are linearizable (thesis 6.4), `done(False)` without a quorum."""
+        self._barriers.add(done, self._ports.clock.monotonic_ms())
+        self._turn()
 
     def when_executed(self, height: int, done: Callable[[], None]) -> None:
         """Call `done` once `height` is executed here (at once if it is)."""
-        raise NotImplementedError
+        if height <= self.executed_height:
+            done()
+        else:
+            self._height_waiters.append((height, done))
 
     def on_block(self, listener: Callable[[int], None]) -> None:
         """From now on call `listener` with the height of every block executed here."""
-        raise NotImplementedError
+        self._block_listeners.append(listener)
 
     def stop(self, done: Callable[[], None]) -> None:
         """Admit nothing more, hand leadership over, finish the writes under way, then call `done`."""
-        raise NotImplementedError
+        self._standing.stopping = True
+        self._stopping_done = done
+        self._stop_deadline_ticks = self._ticks + self._config.election_ticks
+        self._guarded(self._handover.give_away)
+        self._turn()
+
+    # What can be asked.
 
     @property
     def executed_height(self) -> int:
         """The newest block executed and stored here."""
-        raise NotImplementedError
+        return self._tail.executed
 
     @property
     def certified_height(self) -> int:
         """The newest block that this node holds a certificate for."""
-        raise NotImplementedError
+        return self._standing.certified
+
+    @property
+    def executed(self) -> Executed:
+        """The progress and the registry of the executed state."""
+        return self._executed
+
+    def with_state(
+        self, job: Callable[[State], T], done: Callable[[T], None], failed: Callable[[BaseException], None]
+    ) -> None:
+        """Read the state as of some executed height on the thread that owns it; `job` must not change it."""
+        self._ports.execute.submit(lambda: job(self._state), done, failed)
+
+    def pending(self, author: bytes, tx_id: bytes) -> bytes | None:
+        """The raw envelope with this id that this node holds and that isn't executed, if any."""
+        pending = self._mempool.by_id(author, tx_id)
+        return None if pending is None else pending.envelope.raw
 
     def status(self) -> DriverStatus:
         """Where the node stands."""
-        raise NotImplementedError
+        raft = self._raft.status()
+        connected = self._ports.peers.connected()
+        matches = {peer.id: peer.match for peer in raft.peers}
+        peers = tuple(
+            PeerView(node, node in connected, matches.get(node, 0), self._marks.sealed_height(node))
+            for node in self._voters
+            if node != self._config.node_id
+        )
+        return DriverStatus(
+            node_id=self._config.node_id,
+            role=raft.role.value,
+            term=raft.term,
+            leader_id=raft.leader_id,
+            has_quorum=self._standing.has_quorum,
+            last_height=raft.last_index,
+            committed_height=raft.commit,
+            executed_height=self.executed_height,
+            certified_height=self.certified_height,
+            executed_time_ms=self._executed.progress.time_ms,
+            pending=len(self._mempool),
+            pending_bytes=self._mempool.size_bytes,
+            peers=peers,
+            counters=dict(self.counters) | self._part_counters(),
+        )
+
+    # One turn: everything that can be done now is done, in this order.
+
+    def _turn(self) -> None:
+        """Propose and drain until nothing moves, then send what has gathered. Calls from within wait for
+        it.
+        """
+        self._again = True
+        if self._in_turn:
+            return
+        self._in_turn = True
+        try:
+            while self._again and not self._halted:
+                self._again = False
+                self._guarded(self._move)
+                self._submissions.flush()
+        finally:
+            self._in_turn = False
+        self._finish_stopping()
+
+    def _move(self) -> None:
+        self._barriers.flush(self._ports.clock.monotonic_ms())
+        self._drain()
+        while self._propose():
+            self._drain()
+
+    def _propose(self) -> bool:
+        if self._must_open is not None and self._proposer.open_term(self._must_open):
+            self._must_open = None
+            return True
+        return not self._standing.stopping and self._proposer.propose()
+
+    def _drain(self) -> None:
+        """Do the work of every Ready that Raft has."""
+        while (ready := self._raft.ready()) is not None:
+            self._handle(ready)
+
+    def _handle(self, ready: Ready) -> None:
+        if ready.must_open is not None:
+            self._must_open = ready.must_open
+        if ready.entries:
+            self._tail.take(ready.entries)
+        for message in ready.messages:
+            self._ports.peers.send(message.to, RaftFrame(encode_message(message)))
+        self._writer.write(ready)
+        for entry in ready.committed:
+            self._executor.execute(Committed(entry, self._tail.checked(entry.index, entry.term)))
+        for read in ready.read_states:
+            self._barriers.confirm(read, self.executed_height)
+        if ready.soft_state is not None:
+            self._lead_changed()
+
+    def _synced(self, ready: Ready) -> None:
+        """A Ready is on the disk: what it promises may leave, and it counts."""
+        if self._halted:
+            return
+        for message in ready.durable_messages:
+            self._ports.peers.send(message.to, RaftFrame(encode_message(message)))
+        self._guarded(lambda: self._raft.advance(ready.number))
+
+    def _lead_changed(self) -> None:
+        raft, standing = self._raft, self._standing
+        leads, led = raft.role is Role.LEADER, standing.leads
+        if (leads, raft.leader_id) == (led, standing.leader_id):
+            return
+        standing.leads, standing.leader_id = leads, raft.leader_id
+        self.counters["leader_changes"] += 1
+        self._ports.log.info("leader_changed", leader=raft.leader_id, term=raft.term, role=raft.role.value)
+        if led and not leads:
+            self._mempool.unmark_proposed()
+        if leads:
+            self._proposer.lead()
+        self._submissions.lead_changed()
+
+    # Blocks from the leader.
+
+    def _on_frame(self, sender: str, data: bytes) -> None:
+        try:
+            message = decode_message(data)
+        except MalformedMessage as error:
+            self.counters["malformed_frames"] += 1
+            self._ports.log.warning("malformed_frame", sender=sender, reason=str(error))
+            return
+        if message.sender != sender or message.to != self._config.node_id:
+            self.counters["malformed_frames"] += 1
+            self._ports.log.warning("misaddressed_frame", sender=sender, claims=message.sender, to=message.to)
+            return
+        self._on_raft_message(message)
+
+    def _on_raft_message(self, message: Message) -> None:
+        if isinstance(message, InstallSnapshot):
+            return  # This version keeps the whole log, so no honest leader sends one.
+        if isinstance(message, AppendEntries | Heartbeat):
+            if (message.sender, message.term) in self._distrusted:
+                self.counters["distrusted_messages"] += 1
+                return
+            if isinstance(message, AppendEntries) and message.entries:
+                self._intake.offer(message)
+                return
+        self._raft.step(message)
+
+    def _step_checked(self, message: AppendEntries, checked: tuple[Checked, ...]) -> None:
+        """Blocks of the leader that this node has checked: Raft may have them."""
+        for block in checked:
+            self._tail.stage(block)
+            self._marks.led(block.block.header.proposer, block.block.header.term)
+        self._guarded(lambda: self._raft.step(message))
+        self._guarded(self._drain)
+        self._tail.unstage()
+        if checked and message.commit < checked[-1].block.header.height:
+            self._watch.new_block(checked[-1].block.header)
+        self._turn()
+
+    def _distrust(self, message: AppendEntries, invalid: InvalidEntry) -> None:
+        """The leader of a term sent an invalid block: nothing of that term is believed of it any more."""
+        self.counters["invalid_blocks"] += 1
+        self._distrusted.add((message.sender, message.term))
+        self._ports.log.error(
+            "invalid_block",
+            sender=message.sender,
+            term=message.term,
+            height=invalid.entry.index,
+            reason=invalid.reason,
+        )
+        self._ports.disk.submit(
+            lambda: keep_invalid_entry(self._store, message.sender, message.term, invalid),
+            lambda _: None,
+            self._failed,
+        )
+
+    # Executed blocks.
+
+    def _on_executed(self, done: Done) -> None:
+        if self._halted:
+            return
+        executed = done.executed
+        self._executed = Executed(executed.progress, executed.registry)
+        self._tail.mark_executed(executed.height)
+        self._admission.executed(executed.accounts)
+        for envelope in done.envelopes:
+            self._verified.forget(envelope.leaf_hash)
+        self.counters["transactions"] += len(done.envelopes)
+        if done.own is not None:
+            self._watch.sealed(executed.height)
+        self._guarded(lambda: self._seals.execute(done))
+        if self._submissions.execute(done, executed.progress.time_ms):
+            self._handover.ask("transactions that this node forwarded are passed over")
+        self._barriers.execute(executed.height)
+        self._tell_height(executed.height)
+        self._guarded(self._intake.resume)
+        self._turn()
+
+    def _tell_height(self, height: int) -> None:
+        for listener in self._block_listeners:
+            listener(height)
+        ready = [done for waited, done in self._height_waiters if waited <= height]
+        if ready:
+            self._height_waiters = [item for item in self._height_waiters if item[0] > height]
+            for done in ready:
+                done()
+
+    def _on_certified(self, height: int) -> None:
+        """The certificate of `height` is in the store."""
+        self._standing.certified = max(height, self._standing.certified)
+        self._waiters.certify(height)
+        self._turn()
+
+    # The end.
+
+    def _finish_stopping(self) -> None:
+        """When stopping: once nothing is led or under way (or it took too long), say so."""
+        done = self._stopping_done
+        if done is None or self._in_turn:
+            return
+        waits = not self._halted and (
+            (
+                self._raft.role is Role.LEADER
+                and len(self._voters) > 1
+                and self._ticks < self._stop_deadline_ticks
+            )
+            or not (self._writer.idle and self._executor.idle and self._marks.idle)
+        )
+        if not waits:
+            self._stopping_done = None
+            self._halted = True
+            done()
+
+    def _guarded(self, step: Callable[[], object]) -> None:
+        """Run what may find that this node must not go on."""
+        try:
+            step()
+        except MUST_STOP as error:
+            self._failed(error)
+
+    def _failed(self, error: BaseException) -> None:
+        self._halt(StopReason(stop_word(error), str(error) or type(error).__name__))
+
+    def _halt(self, reason: StopReason) -> None:
+        if self._halted:
+            return
+        self._halted = True
+        self._ports.log.error("node_stops", word=reason.word, what=reason.what)
+        self._on_stop(reason)
+
+    # The parts, put together.
+
+    def _raft_config(self) -> Config:
+        config = self._config
+        return Config(
+            id=config.node_id,
+            applied=self._executed.progress.height,
+            random=self._ports.random,
+            election_ticks=config.election_ticks,
+            heartbeat_ticks=config.heartbeat_ticks,
+        )
+
+    def _make_parts(self, state: State) -> None:
+        self._verified = Verified()
+        self._mempool = Mempool(self._config.mempool)
+        self._waiters = Waiters()
+        self._make_writers(state)
+        self._make_raft_parts()
+        self._make_submissions()
+
+    def _make_writers(self, state: State) -> None:
+        """What brings things to the disk, and the seals that come of it."""
+        config, ports, store = self._config, self._ports, self._store
+        self._writer = LogWriter(store, ports.disk, self._synced, self._turn, self._failed)
+        self._marks = Marks(store, ports.disk, self._on_certified, self._failed)
+        self._executor = Executor(
+            state, store, (config.node_id, config.key), ports.execute, self._on_executed, self._failed
+        )
+        around = Around(
+            config.node_id,
+            store.network_id,
+            lambda: self._executed.registry.certifiers_at(self._executed.progress.basis_height),
+            self._marks.certificate,
+        )
+        sealer = Sealer(around, state.progress.height, self._standing.certified, store.own_seal)
+        self._seals = SealExchange(
+            ExchangeParts(config.node_id, self._voters, store, sealer, self._marks, ports.peers, ports.log)
+        )
+
+    def _make_raft_parts(self) -> None:
+        config, ports = self._config, self._ports
+        self._handover = Handover(HandoverParts(self._raft, ports.peers, ports.clock, ports.log))
+        self._intake = Intake(
+            self._tail,
+            Surroundings(
+                clock=ports.clock,
+                timers=ports.timers,
+                worker=ports.verify,
+                log=ports.log,
+                verified=self._verified,
+                executed=lambda: self._executed,
+                term=lambda: self._raft.term,
+                step=self._step_checked,
+                invalid=self._distrust,
+                failed=self._failed,
+            ),
+        )
+        self._proposer = Proposer(
+            ProposerParts(
+                node_id=config.node_id,
+                boot=config.boot,
+                key=config.key,
+                clock=ports.clock,
+                timers=ports.timers,
+                raft=self._raft,
+                tail=self._tail,
+                mempool=self._mempool,
+                executed=lambda: self._executed,
+                expire=lambda envelope: self._submissions.expire(envelope),
+                wake=self._turn,
+            )
+        )
+        self._barriers = Barriers(
+            config.boot, self._raft.read_index, 2 * config.election_ticks * config.tick_ms
+        )
+
+    def _make_submissions(self) -> None:
+        ports = self._ports
+        self._admission = Admission(self._store, self._mempool, lambda: self._executed)
+        verifier = Verifier(ports.verify, self._verified, self._failed, self._turn)
+        self._submissions = Submissions(
+            Parts(
+                admission=self._admission,
+                mempool=self._mempool,
+                verifier=verifier,
+                waiters=self._waiters,
+                standing=self._standing,
+                clock=ports.clock,
+                peers=ports.peers,
+                log=ports.log,
+            )
+        )
+        self._watch = Watch(
+            WatchParts(
+                raft=self._raft,
+                store=self._store,
+                standing=self._standing,
+                clock=ports.clock,
+                log=ports.log,
+                counters=self.counters,
+                patience_ticks=self._config.election_ticks // 2,
+                quorum_lost=self._submissions.quorum_lost,
+                ask_transfer=self._handover.ask,
+            )
+        )
+
+    def _part_counters(self) -> dict[str, int]:
+        return {
+            "refused_by_node": self._submissions.refused_count,
+            "seals_refused": self._seals.refused_count,
+            "appends_dropped": self._intake.dropped,
+            "blocks_proposed": self._proposer.proposed_count,
+        }

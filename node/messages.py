@@ -1,7 +1,7 @@
 """What nodes say to each other, besides TLS and framing: frozen values and their MessagePack form.
 
-It must not know how messages travel, or what a node does on receiving one. The sender's identity is the link's
-(its certificate), never a field in here.
+It must not know how messages travel, or what a node does on receiving one. The sender's identity is the
+link's (its certificate), never a field in here.
 """
 
 from typing import Annotated
@@ -22,8 +22,8 @@ Signature = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
 class Hello(msgspec.Struct, frozen=True, tag=1, array_like=True, forbid_unknown_fields=True):
     """The first message on every link. The last two say what the sender remembers of the receiver:
 
-    the highest term it led, and the highest block it sealed (0 for none). A receiver that remembers less of itself
-    has lost its disk's latest state and must stop.
+    the highest term it led, and the highest block it sealed (0 for none). A receiver that remembers less of
+    itself has lost its disk's latest state and must stop.
     """
 
     network_id: Hash
@@ -59,7 +59,9 @@ class SealShare(msgspec.Struct, frozen=True, tag=5, array_like=True, forbid_unkn
 
 
 class NeedSeals(msgspec.Struct, frozen=True, tag=6, array_like=True, forbid_unknown_fields=True):
-    """The sender has no certificate from `first` on and has executed up to `last`: seals in there would help it."""
+    """The sender has no certificate from `first` on and has executed up to `last`: seals in there would help
+    it.
+    """
 
     first: Height
     last: Height

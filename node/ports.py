@@ -1,7 +1,7 @@
 """What the node's core needs of the world around it: clocks, timers, disk, threads, peers, chance and a log.
 
-It must not know any implementation: production gives LevelDB, threads and sockets, the simulator gives all of it from
-one queue under one seed. Every callback that a port calls runs on the loop, one at a time.
+It must not know any implementation: production gives LevelDB, threads and sockets, the simulator gives all
+of it from one queue under one seed. Every callback that a port calls runs on the loop, one at a time.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -65,12 +65,16 @@ class Database(Protocol):
 
 
 class Worker(Protocol):
-    """A thread beside the loop. The jobs of one worker run one at a time, in the order of their submission."""
+    """A thread beside the loop. The jobs of one worker run one at a time, in the order of their
+    submission.
+    """
 
     def submit(
         self, job: Callable[[], T], done: Callable[[T], None], failed: Callable[[BaseException], None]
     ) -> None:
-        """Run `job` on the worker, then `done` with its result, or `failed` with what it raised, on the loop."""
+        """Run `job` on the worker, then `done` with its result, or `failed` with what it raised, on the
+        loop.
+        """
         ...
 
 

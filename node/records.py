@@ -1,7 +1,7 @@
 """The keys of the store and its checksummed records (docs/formats.md, section 10).
 
-It must not know what the payloads mean, nor any database. State rows (a, k, n, i, t, S) belong to the ledger and
-are certified by the state root; the records here carry their own checksum.
+It must not know what the payloads mean, nor any database. State rows (a, k, n, i, t, S) belong to the ledger
+and are certified by the state root; the records here carry their own checksum.
 """
 
 from typing import NamedTuple
@@ -23,8 +23,9 @@ class CorruptRecord(Exception):
 
     def __init__(self, key: bytes, height: int | None, what: str) -> None:
         place = f"height {height}" if height is not None else "no height"
+        name = f"{key[:1].decode('ascii', 'replace')}:{key[1:].hex()}"
         super().__init__(
-            f"the record at key {key[:1].decode('ascii', 'replace')}:{key[1:].hex()} ({place}) is corrupt: {what}; "
+            f"the record at key {name} ({place}) is corrupt: {what}; "
             "this node may have acknowledged what it lost, so it must not go on with this store: "
             "keep the directory for inquiry and bring the bank back as a new node"
         )

@@ -1,4 +1,5 @@
-"""What the node's core tells whoever asked it: how a submission goes on, where the node stands, why it stopped.
+"""What the node's core tells whoever asked it: how a submission goes on, where the node stands, why it
+stopped.
 
 It must not know HTTP, nor how the core finds any of it.
 """
@@ -24,12 +25,13 @@ class Stage(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SubmitResult:
-    """One stage of one submission. PENDING, EXECUTED and CERTIFIED follow each other; REFUSED ends it at any time.
+    """One stage of one submission. PENDING, EXECUTED and CERTIFIED follow each other; REFUSED ends it at any
+    time.
 
-    `height` and `index` (0, 0 before execution) are the first place of this content on the chain, and `outcome` its
-    first outcome; `repeated` says that the chain held it already. With `held` a refusal isn't the end of it: the node
-    still holds the transaction, and it may happen yet (ask by id). `reason` adds to the outcome's sentence.
-    `time_ms` is the block's time.
+    `height` and `index` (0, 0 before execution) are the first place of this content on the chain, and
+    `outcome` its first outcome; `repeated` says that the chain held it already. With `held` a refusal isn't
+    the end of it: the node still holds the transaction, and it may happen yet (ask by id). `reason` adds to
+    the outcome's sentence. `time_ms` is the block's time.
     """
 
     stage: Stage
@@ -51,7 +53,9 @@ class SubmitResult:
 
 @dataclass(frozen=True, slots=True)
 class StopReason:
-    """Why a node stopped itself. `word` is one of fork, divergence, invariant, disk, corrupt, lost_state, worker."""
+    """Why a node stopped itself. `word` is one of fork, divergence, invariant, disk, corrupt, lost_state,
+    worker.
+    """
 
     word: str
     what: str

@@ -1,8 +1,9 @@
-"""A node's one database: the log, the state, seals and certificates, each written so that a crash loses no promise.
+"""A node's one database: the log, the state, seals and certificates, each written so that a crash loses no
+promise.
 
-It must not know Raft's roles, the rules, or any database but through the port. Every write says whether it must have
-reached the disk. Log rows are written by the disk worker alone, state rows by the execute worker alone; reads may
-come from anywhere.
+It must not know Raft's roles, the rules, or any database but through the port. Every write says whether it
+must have reached the disk. Log rows are written by the disk worker alone, state rows by the execute worker
+alone; reads may come from anywhere.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +13,8 @@ from typing import NamedTuple
 from consensus.messages import Entry, EntryType, HardState
 from ledger import codec
 from ledger.genesis import network_id as network_id_of
-from ledger.state import State
+from ledger.genesis_state import genesis_rows
+from ledger.state import load_progress
 from node.ports import Database
 from node.records import (
     BLOCK,
@@ -34,6 +36,7 @@ FORMAT = 1
 CHECKED_AT_OPEN = 64
 LED = "led/"
 SEALED = "sealed/"
+ENTRY_TYPES = frozenset(int(type_) for type_ in EntryType)
 
 
 class WrongStore(Exception):
@@ -49,7 +52,9 @@ class OwnSeal(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LogWrite:
-    """What one Ready must have on disk: a hard state, or entries that replace all from the first of them on."""
+    """What one Ready must have on disk: a hard state, or entries that replace all from the first of them
+    on.
+    """
 
     hard_state: HardState | None
     entries: tuple[Entry, ...]
@@ -70,8 +75,8 @@ class Store:
     def open(database: Database, genesis_raw: bytes, node_id: str) -> "Store":
         """The store in `database`, made from genesis if that is empty.
 
-        Raises WrongStore for another network's or node's, and CorruptRecord for a damaged one (of the log, the last
-        blocks that may have been acknowledged are checked here, all others when they are read).
+        Raises WrongStore for another network's or node's, and CorruptRecord for a damaged one (of the log,
+        the last blocks that may have been acknowledged are checked here, all others when they are read).
         """
         network_id = network_id_of(genesis_raw)
         if database.get(meta_key("format")) is None:
@@ -128,15 +133,19 @@ class Store:
     # Execution.
 
     def write_executed(self, height: int, rows: Mapping[bytes, bytes], own: OwnSeal | None) -> None:
-        """All that came of executing `height`, with this node's own seal of it, if it seals: one batch, synced.
+        """All that came of executing `height`, with this node's own seal of it, if it seals: one batch,
+        synced.
 
-        Raises CorruptRecord if another seal of that height is there already: a node never seals a height twice.
+        Raises CorruptRecord if another seal of that height is there already: a node never seals a height
+        twice.
         """
         puts = dict(rows)
         if own is not None:
             known = self.own_seal(height)
             if known is not None and known.seal != own.seal:
-                raise CorruptRecord(seal_key(height), height, "this node has sealed this height otherwise before")
+                raise CorruptRecord(
+                    seal_key(height), height, "this node has sealed this height otherwise before"
+                )
             payload = codec.encode([own.seal, own.signature])
             puts[seal_key(height)] = pack_record(seal_key(height), Record(height, 0, payload))
         self._database.write(puts, (), sync=True)
@@ -160,7 +169,8 @@ class Store:
     def write_marks(
         self, certificates: Mapping[int, bytes], led: Mapping[str, int], sealed: Mapping[str, int]
     ) -> None:
-        """Keep certificates by height, and per node the highest term it led and height it sealed, as seen here.
+        """Keep certificates by height, and per node the highest term it led and height it sealed, as seen
+        here.
 
         Not synced: what a crash takes of it is asked of the peers again.
         """
@@ -207,8 +217,10 @@ class Store:
         return None if raw is None else unpack_record(meta_key(name), raw).payload
 
     def _check_log(self) -> None:
-        """The log holds what was executed, its last part is whole, and the hard state is there if a log is."""
-        executed = State.executed_height(self)
+        """The log holds what was executed, its last part is whole, and the hard state is there if a log
+        is.
+        """
+        executed = load_progress(self).height
         if executed > self._log_end:
             raise CorruptRecord(
                 block_key(executed), executed, f"it was executed, but the log ends at {self._log_end}"
@@ -221,14 +233,16 @@ class Store:
             if entry is None:
                 raise CorruptRecord(block_key(height), height, "it is missing in the middle of the log")
             if entry.term < term:
-                raise CorruptRecord(block_key(height), height, f"its term {entry.term} is below its parent's {term}")
+                raise CorruptRecord(
+                    block_key(height), height, f"its term {entry.term} is below its parent's {term}"
+                )
             term = entry.term
 
 
 def _create(database: Database, genesis_raw: bytes, network_id: bytes, node_id: str) -> None:
     """The rows of a store that has seen only genesis; the format's row is in the same batch as all others."""
     values = {"format": bytes([FORMAT]), "network": network_id, "node": node_id.encode("ascii")}
-    puts = dict(State.from_genesis(genesis_raw))
+    puts = genesis_rows(genesis_raw)
     for name, value in values.items():
         puts[meta_key(name)] = _pack_meta(name, value)
     database.write(puts, (), sync=True)
@@ -261,7 +275,9 @@ def _pack_hard_state(hard_state: HardState) -> bytes:
     return pack_record(HARD_STATE, Record(0, hard_state.term, payload))
 
 
-def _stage_entries(entries: tuple[Entry, ...], end: int, puts: dict[bytes, bytes], deletes: set[bytes]) -> int:
+def _stage_entries(
+    entries: tuple[Entry, ...], end: int, puts: dict[bytes, bytes], deletes: set[bytes]
+) -> int:
     """Add the rows of `entries` and drop those beyond them, up to `end`; the new end of the log."""
     for entry in entries:
         key = block_key(entry.index)
@@ -275,7 +291,7 @@ def _stage_entries(entries: tuple[Entry, ...], end: int, puts: dict[bytes, bytes
 
 def _entry(key: bytes, raw: bytes, height: int) -> Entry:
     record = unpack_record(key, raw, height)
-    if not record.payload or record.payload[0] not in EntryType:
+    if not record.payload or record.payload[0] not in ENTRY_TYPES:
         raise CorruptRecord(key, height, "it has no known type of entry")
     return Entry(height, record.term, EntryType(record.payload[0]), record.payload[1:])
 
@@ -287,6 +303,8 @@ def _last_height(database: Database, prefix: bytes) -> int:
 
 
 def _after(prefix: bytes) -> bytes:
-    """The first key after all that begin with `prefix`, whose last byte is below 0xff for every prefix in use."""
+    """The first key after all that begin with `prefix`, whose last byte is below 0xff for every prefix in
+    use.
+    """
     stripped = prefix.rstrip(b"\xff")
     return stripped[:-1] + bytes([stripped[-1] + 1]) if stripped else b"\xff" * 64

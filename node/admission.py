@@ -1,0 +1,169 @@
+"""What this node says of a transaction before the chain does: form, time, whether it is known, whether it
+could succeed.
+
+It must not know Raft, peers or who submitted it. Its word is never final: the chain's is. It reads the
+executed state and what the pool holds, and changes nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+import msgspec
+
+from ledger.block import decode_block
+from ledger.cache import GenerationCache
+from ledger.codec import Malformed
+from ledger.envelope import Envelope, EnvelopeLimits, decode_envelope
+from ledger.outcome import Outcome
+from ledger.records import Account
+from ledger.registry import Registry
+from ledger.rules import RULES
+from ledger.view import ReadView, Seen
+from node.intake import Executed
+from node.mempool import Mempool
+from node.results import Stage, SubmitResult
+from node.store import Store
+
+ACCOUNT_CACHE = 65_536
+"""Decoded accounts kept for admission; the executed state has a cache of its own on its own thread."""
+
+
+class Refusal(NamedTuple):
+    """Why a transaction isn't taken."""
+
+    outcome: Outcome
+    reason: str
+
+
+class Admission:
+    """The rules' view of the executed state with the pool's queued debits on top. Used on the loop alone."""
+
+    def __init__(self, store: Store, mempool: Mempool, executed: Callable[[], Executed]) -> None:
+        """Read rows from `store`; `executed` gives the state's newest progress and registry."""
+        self._store = store
+        self._mempool = mempool
+        self._executed = executed
+        self._rows = ReadView(store, lambda: executed().registry)
+        self._accounts: GenerationCache[bytes, Account] = GenerationCache(ACCOUNT_CACHE)
+
+    # The ledger's View.
+
+    @property
+    def registry(self) -> Registry:
+        """Members, nodes, assets and schedules as executed."""
+        return self._executed().registry
+
+    def account_by_id(self, account_id: bytes) -> Account | None:
+        """The account with what the pool will debit from it counted as pending."""
+        account = self._account(account_id)
+        queued = self._mempool.queued_debit(account_id)
+        if account is None or not queued:
+            return account
+        return msgspec.structs.replace(account, debits_pending=account.debits_pending + queued)
+
+    def seen(self, author: bytes, tx_id: bytes) -> Seen | None:
+        """Where this author consumed this id on the executed chain."""
+        return self._rows.seen(author, tx_id)
+
+    # What the driver asks.
+
+    def executed(self, accounts: Mapping[bytes, Account]) -> None:
+        """A block has left these accounts so."""
+        for account_id, account in accounts.items():
+            self._accounts.put(account_id, account)
+
+    def decode(self, raw: bytes) -> Envelope | Refusal:
+        """The envelope in `raw`, of this network and within the parameters in force."""
+        progress = self._executed().progress
+        parameters = self.registry.parameters_at(progress.height + 1)
+        try:
+            envelope = decode_envelope(raw, EnvelopeLimits(parameters.envelope_bytes, parameters.signers))
+        except Malformed as error:
+            return Refusal(error.outcome, error.reason)
+        if envelope.payload.network_id != progress.network_id:
+            return Refusal(
+                Outcome.WRONG_NETWORK,
+                f"it is signed for network {envelope.payload.network_id.hex()}, "
+                f"this one is {progress.network_id.hex()}",
+            )
+        return envelope
+
+    def first(self, envelope: Envelope) -> Seen | None:
+        """Where this very content stands on the chain already."""
+        seen = self._rows.seen(envelope.payload.author, envelope.payload.tx_id)
+        return seen if seen is not None and seen.signing_hash == envelope.signing_hash else None
+
+    def preview(self, envelope: Envelope) -> Outcome:
+        """What the rules in force would make of it now, queued debits counted."""
+        height = self._executed().progress.height + 1
+        rules = RULES[self.registry.rules_at(height)]
+        return rules.preview(self, envelope, height)[0]
+
+    def member_of(self, envelope: Envelope) -> str:
+        """The member that answers for the author; call it after a preview has found the author."""
+        if envelope.author_member is not None:
+            return envelope.author_member
+        account = self._account(envelope.payload.author)
+        return account.member if account is not None else ""
+
+    def outcome_at(self, height: int, index: int) -> Outcome:
+        """The outcome of the transaction at an executed place."""
+        row = self._rows.history_row(height, index)
+        if row is None:
+            raise KeyError(f"no transaction stands at height {height}, index {index}")
+        return Outcome(row.outcome)
+
+    def time_at(self, height: int) -> int:
+        """The time of an executed block, in milliseconds."""
+        progress = self._executed().progress
+        if height == progress.height:
+            return progress.time_ms
+        entry = self._store.entry(height)
+        if entry is None:
+            raise KeyError(f"no block stands at height {height}")
+        return decode_block(entry.data).header.time_ms
+
+    def _account(self, account_id: bytes) -> Account | None:
+        account = self._accounts.get(account_id)
+        if account is None:
+            account = self._rows.account_by_id(account_id)
+            if account is not None:
+                self._accounts.put(account_id, account)
+        return account
+
+
+def why_not_now(envelope: Envelope, now_ms: int) -> Refusal | None:
+    """The refusal of what is early or late by this node's clock."""
+    payload = envelope.payload
+    if now_ms >= payload.valid_until_ms:
+        return Refusal(
+            Outcome.EXPIRED, f"it was valid until {payload.valid_until_ms}, this node's clock says {now_ms}"
+        )
+    if now_ms < payload.valid_from_ms:
+        return Refusal(
+            Outcome.NOT_YET_VALID,
+            f"it is valid from {payload.valid_from_ms}, this node's clock says {now_ms}",
+        )
+    return None
+
+
+def refused(envelope: Envelope, refusal: Refusal, held: bool = False) -> SubmitResult:
+    """The refusal as its submitter hears it."""
+    payload = envelope.payload
+    return SubmitResult(
+        Stage.REFUSED, payload.author, payload.tx_id, refusal.outcome, held=held, reason=refusal.reason
+    )
+
+
+def executed_result(
+    envelope: Envelope, outcome: Outcome, place: tuple[int, int], time_ms: int
+) -> SubmitResult:
+    """An executed transaction as its submitter hears it."""
+    payload = envelope.payload
+    return SubmitResult(Stage.EXECUTED, payload.author, payload.tx_id, outcome, place[0], place[1], time_ms)
+
+
+def repeated_result(result: SubmitResult) -> SubmitResult:
+    """The same, for one that the chain held before this submission."""
+    return replace(result, repeated=True)

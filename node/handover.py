@@ -1,0 +1,74 @@
+"""When leadership is given away: because this node stops, or because a follower asks with a reason.
+
+It must not know why a follower asks, nor elections: Raft does the transfer.
+"""
+
+from dataclasses import dataclass
+
+from consensus.errors import ConsensusError, InvariantBroken
+from consensus.raft import Raft, Role
+from node.messages import AskTransfer
+from node.ports import Clock, Log, Peers
+
+TRANSFER_PAUSE_MS = 60_000
+"""A leader hands over at most this often because a follower asks: followers can't chase leadership around."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandoverParts:
+    """What a transfer needs."""
+
+    raft: Raft
+    peers: Peers
+    clock: Clock
+    log: Log
+
+
+class Handover:
+    """Asks for transfers and grants them."""
+
+    def __init__(self, parts: HandoverParts) -> None:
+        """Nothing asked or granted."""
+        self._parts = parts
+        self._asked_term = 0
+        self._granted_ms: int | None = None
+
+    def ask(self, reason: str) -> None:
+        """Ask the leader to hand over, once a term."""
+        raft = self._parts.raft
+        leader = raft.leader_id
+        if leader is None or leader == raft.id or self._asked_term == raft.term:
+            return
+        self._asked_term = raft.term
+        self._parts.log.warning("transfer_asked", leader=leader, term=raft.term, reason=reason)
+        self._parts.peers.send(leader, AskTransfer(raft.term, reason))
+
+    def grant(self, sender: str, message: AskTransfer) -> None:
+        """Hand over to a follower that asks, unless the last such transfer was a moment ago."""
+        raft, now_ms = self._parts.raft, self._parts.clock.monotonic_ms()
+        if raft.role is not Role.LEADER or raft.term != message.term:
+            return
+        if self._granted_ms is not None and now_ms - self._granted_ms < TRANSFER_PAUSE_MS:
+            return
+        self._granted_ms = now_ms
+        self._parts.log.warning("transfer_granted", to=sender, term=raft.term, reason=message.reason)
+        self._transfer(sender)
+
+    def give_away(self) -> bool:
+        """Hand over to whoever is furthest along; whether there is anybody."""
+        raft = self._parts.raft
+        connected = self._parts.peers.connected()
+        voters = set(raft.membership.voters)
+        candidates = [peer for peer in raft.status().peers if peer.id in connected and peer.id in voters]
+        if raft.role is not Role.LEADER or not candidates:
+            return False
+        self._transfer(max(candidates, key=lambda peer: (peer.match, peer.id)).id)
+        return True
+
+    def _transfer(self, to: str) -> None:
+        try:
+            self._parts.raft.transfer_leadership(to)
+        except InvariantBroken:
+            raise
+        except ConsensusError as error:
+            self._parts.log.info("transfer_refused", to=to, reason=str(error))

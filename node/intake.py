@@ -1,0 +1,274 @@
+"""Blocks from the leader, checked before Raft sees them: no bank acknowledges what it hasn't verified.
+
+It must not know how Raft works inside, only its messages; nor the disk. One queue a sender keeps the order;
+what is decided about a message (step it, hold it, cut it short, check it, distrust its sender) is
+`_examine`.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from consensus.messages import AppendEntries, Entry, EntryType
+from ledger.block import InvalidBlock, check_header, decode_block, decode_body, is_opening
+from ledger.codec import Malformed
+from ledger.records import Progress
+from ledger.registry import Registry
+from ledger.schedule import LOOK_BACK
+from ledger.state import scheduled
+from node.log_tail import Checked, Link, LogTail, link_after
+from node.ports import Clock, Log, Timers, Worker
+from node.verifier import Verified, reason_against
+
+MAX_QUEUED = 256
+"""Append messages waiting, a sender; more are dropped, and the leader sends them again."""
+MAX_AHEAD_MS = 2_000
+"""A block may be this far ahead of this node's clock before its acknowledgement waits."""
+
+
+class InvalidEntry(NamedTuple):
+    """The first entry of a message that breaks validity, and why."""
+
+    entry: Entry
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """What the checks know of the executed state: its progress and its registry."""
+
+    progress: Progress
+    registry: Registry
+
+
+@dataclass(slots=True)
+class _Queue:
+    messages: deque[AppendEntries] = field(default_factory=deque)
+    checked: dict[int, Checked] = field(default_factory=dict)
+    busy: bool = False
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the intake uses and whom it tells: `step` takes a checked message, `invalid` what is distrusted
+    for.
+    """
+
+    clock: Clock
+    timers: Timers
+    worker: Worker
+    log: Log
+    verified: Verified
+    executed: Callable[[], Executed]
+    term: Callable[[], int]
+    step: Callable[[AppendEntries, tuple[Checked, ...]], None]
+    invalid: Callable[[AppendEntries, InvalidEntry], None]
+    failed: Callable[[BaseException], None]
+
+
+class Intake:
+    """The appends under way to Raft."""
+
+    def __init__(self, tail: LogTail, around: Surroundings) -> None:
+        """Nothing under way; `tail` is the log that blocks must follow."""
+        self._tail = tail
+        self._around = around
+        self._queues: dict[str, _Queue] = {}
+        self.dropped = 0
+
+    def offer(self, message: AppendEntries) -> None:
+        """A message from a leader: it goes to Raft when everything before it has, and its blocks are
+        valid.
+        """
+        queue = self._queues.setdefault(message.sender, _Queue())
+        if len(queue.messages) >= MAX_QUEUED:
+            self.dropped += 1
+            return
+        queue.messages.append(message)
+        self._pump(queue)
+
+    def forget(self, sender: str) -> None:
+        """Drop what waits from a sender that isn't believed any more."""
+        queue = self._queues.get(sender)
+        if queue is not None:
+            queue.messages.clear()
+            queue.checked.clear()
+
+    def resume(self) -> None:
+        """More is executed, or time has passed: look again at what is held."""
+        for queue in self._queues.values():
+            queue.held = False
+            self._pump(queue)
+
+    def _pump(self, queue: _Queue) -> None:
+        while queue.messages and not queue.busy and not queue.held:
+            self._examine(queue, queue.messages[0])
+
+    def _examine(self, queue: _Queue, message: AppendEntries) -> None:
+        """Do with the first message of the queue what can be done now."""
+        if message.term < self._around.term() or not self._fits(message):
+            self._step(queue, replace(message, entries=()), ())
+            return
+        new = self._new_entries(message)
+        if not new:
+            self._step(queue, message, ())
+        elif new[0].index <= self._tail.executed:
+            self._distrust(queue, message, InvalidEntry(new[0], "it contradicts an executed block"))
+        else:
+            self._examine_new(queue, message, new)
+
+    def _examine_new(self, queue: _Queue, message: AppendEntries, new: tuple[Entry, ...]) -> None:
+        allowed = self._within_look_back(new)
+        if not allowed:
+            queue.held = True
+            return
+        if len(allowed) < len(new):
+            self._split(queue, message, allowed[-1].index)
+            return
+        checked = self._known(queue, new)
+        if checked is None:
+            self._check(queue, message, new)
+        elif checked[-1].block.header.time_ms > self._around.clock.now_ms() + MAX_AHEAD_MS:
+            self._hold_for_clock(queue, checked[-1])
+        else:
+            self._step(queue, message, checked)
+
+    def _fits(self, message: AppendEntries) -> bool:
+        """Whether the message follows on this log; Raft answers one that doesn't without its entries."""
+        tail = self._tail
+        return (
+            message.prev_log_index <= tail.last_height
+            and tail.term(message.prev_log_index) == message.prev_log_term
+        )
+
+    def _new_entries(self, message: AppendEntries) -> tuple[Entry, ...]:
+        tail = self._tail
+        for position, entry in enumerate(message.entries):
+            if entry.index > tail.last_height or tail.term(entry.index) != entry.term:
+                return message.entries[position:]
+        return ()
+
+    def _within_look_back(self, new: Sequence[Entry]) -> tuple[Entry, ...]:
+        """The first of them that may be acknowledged: ordinary blocks up to LOOK_BACK above the executed
+        one.
+        """
+        limit = self._tail.executed + LOOK_BACK
+        for position, entry in enumerate(new):
+            if entry.index > limit and entry.type is not EntryType.OPENING:
+                return tuple(new[:position])
+        return tuple(new)
+
+    def _split(self, queue: _Queue, message: AppendEntries, last: int) -> None:
+        """Make two messages of one: up to `last`, and what must wait."""
+        now = tuple(entry for entry in message.entries if entry.index <= last)
+        later = message.entries[len(now) :]
+        queue.messages[0] = replace(message, entries=now)
+        rest = replace(message, prev_log_index=last, prev_log_term=now[-1].term, entries=later)
+        queue.messages.insert(1, rest)
+
+    def _known(self, queue: _Queue, new: Sequence[Entry]) -> tuple[Checked, ...] | None:
+        """The checked blocks of these entries, if they were checked against the very log that is there
+        now.
+        """
+        link = self._tail.link(new[0].index - 1)
+        parent_hash = link.parent.hash if link is not None else None
+        known = []
+        for entry in new:
+            checked = queue.checked.get(entry.index)
+            if (
+                checked is None
+                or checked.block.raw != entry.data
+                or checked.block.header.parent_hash != parent_hash
+            ):
+                return None
+            parent_hash = checked.block.hash
+            known.append(checked)
+        return tuple(known)
+
+    def _check(self, queue: _Queue, message: AppendEntries, new: tuple[Entry, ...]) -> None:
+        link = self._tail.link(new[0].index - 1)
+        if link is None:
+            self._distrust(queue, message, InvalidEntry(new[0], "its parent is below the executed block"))
+            return
+        executed, verified = self._around.executed(), self._around.verified
+        queue.busy = True
+        self._around.worker.submit(
+            lambda: check_entries(new, link, executed, verified),
+            lambda result: self._after_check(queue, message, result),
+            self._around.failed,
+        )
+
+    def _after_check(
+        self, queue: _Queue, message: AppendEntries, result: list[Checked] | InvalidEntry
+    ) -> None:
+        queue.busy = False
+        if isinstance(result, InvalidEntry):
+            if queue.messages and queue.messages[0] is message:
+                self._distrust(queue, message, result)
+        else:
+            for checked in result:
+                queue.checked[checked.block.header.height] = checked
+                for envelope in checked.envelopes:
+                    self._around.verified.add(envelope)
+        self._pump(queue)
+
+    def _hold_for_clock(self, queue: _Queue, checked: Checked) -> None:
+        header = checked.block.header
+        ahead_ms = header.time_ms - self._around.clock.now_ms()
+        self._around.log.warning(
+            "block_ahead_of_clock", height=header.height, proposer=header.proposer, ahead_ms=ahead_ms
+        )
+        queue.held = True
+        self._around.timers.call_later(ahead_ms - MAX_AHEAD_MS, self.resume)
+
+    def _distrust(self, queue: _Queue, message: AppendEntries, invalid: InvalidEntry) -> None:
+        queue.messages.clear()
+        queue.checked.clear()
+        self._around.invalid(message, invalid)
+
+    def _step(self, queue: _Queue, message: AppendEntries, checked: tuple[Checked, ...]) -> None:
+        queue.messages.popleft()
+        if checked:
+            queue.checked = {
+                height: other
+                for height, other in queue.checked.items()
+                if height > checked[-1].block.header.height
+            }
+        self._around.step(message, checked)
+
+
+def check_entries(
+    entries: Sequence[Entry], link: Link, executed: Executed, verified: Verified
+) -> list[Checked] | InvalidEntry:
+    """Check blocks that follow each other from `link` on, signatures included. Runs on the verify worker."""
+    checked: list[Checked] = []
+    for entry in entries:
+        try:
+            checked.append(_check_entry(entry, link, executed, verified))
+        except (InvalidBlock, Malformed) as error:
+            return InvalidEntry(entry, error.reason)
+        link = link_after(link, checked[-1].block)
+    return checked
+
+
+def _check_entry(entry: Entry, link: Link, executed: Executed, verified: Verified) -> Checked:
+    block = decode_block(entry.data)
+    header = block.header
+    if (header.height, header.term) != (entry.index, entry.term):
+        raise InvalidBlock(
+            f"entry {entry.index} of term {entry.term} holds the block {header.height} of term {header.term}"
+        )
+    if is_opening(block, link.parent) != (entry.type is EntryType.OPENING):
+        raise InvalidBlock(f"block {header.height} is sent as an entry of type {entry.type.name.lower()}")
+    values = scheduled(executed.progress, executed.registry, header.height, link_after(link, block).basis)
+    check_header(block, link.parent, values)
+    envelopes = decode_body(block, values, verified.envelopes)
+    for index, envelope in enumerate(envelopes):
+        reason = None if verified.get(envelope.leaf_hash) is not None else reason_against(envelope)
+        if reason is not None:
+            raise InvalidBlock(f"block {header.height}, transaction {index}: {reason}")
+    return Checked(block, envelopes)

@@ -1,0 +1,316 @@
+"""One transaction's way through this node: admission, the pool, on to the leader, out with its outcome.
+
+It must not know Raft, blocks or the disk. The driver tells it what was executed and who leads.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ledger.envelope import Envelope
+from ledger.merkle import leaf_hash
+from ledger.outcome import Outcome
+from ledger.view import Seen
+from node.admission import Admission, Refusal, executed_result, refused, repeated_result, why_not_now
+from node.executor import Done
+from node.mempool import Full, Mempool
+from node.messages import MAX_FORWARDED_ENVELOPES, Forward, Refused
+from node.ports import Clock, Log, Peers
+from node.results import Stage, SubmitResult
+from node.standing import Standing
+from node.verifier import Verifier
+from node.waiters import Report, Waiters
+
+MAX_VERIFYING = 20_000
+"""Envelopes waiting for the verify worker; more are refused as overload."""
+FORWARD_BYTES = 1024 * 1024
+"""Envelope bytes a forwarding message, about."""
+FORWARD_AGAIN_MS = 3_000
+"""What was forwarded and isn't executed after this long is forwarded again."""
+PASSED_OVER_MS = 5_000
+"""A leader that executes what came so much later than something it was given passes that over."""
+EXPIRY_GRACE_MS = 5_000
+"""What has expired stays in the pool this long: a block that holds it may be under way."""
+TRY_AGAIN = frozenset({Outcome.OVERLOADED, Outcome.TOO_MANY_PENDING, Outcome.NOT_YET_VALID, Outcome.STOPPING})
+"""Refusals by the leader that say nothing of the transaction: it stays, and is forwarded again."""
+OUTCOME_NUMBERS = frozenset(int(outcome) for outcome in Outcome)
+
+NO_QUORUM = Refusal(
+    Outcome.NO_QUORUM, "no majority of nodes follows a leader now; this node holds it, and it may happen yet"
+)
+
+
+class Origin(NamedTuple):
+    """Who is told: a submitter here, or the node that forwarded it."""
+
+    report: Report | None
+    sender: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the submissions work with."""
+
+    admission: Admission
+    mempool: Mempool
+    verifier: Verifier
+    waiters: Waiters
+    standing: Standing
+    clock: Clock
+    peers: Peers
+    log: Log
+
+
+class Submissions:
+    """All that were submitted here or forwarded to here and aren't over."""
+
+    def __init__(self, parts: Parts) -> None:
+        """None yet."""
+        self._parts = parts
+        self._unsent: dict[bytes, None] = {}
+        self._sent: dict[bytes, int] = {}
+        self._refusals: dict[str, list[tuple[bytes, int]]] = {}
+        self.refused_count = 0
+
+    def submit(self, raw: bytes, report: Report) -> None:
+        """Take an envelope from a submitter here."""
+        self._take(raw, Origin(report, None))
+
+    def take_forwarded(self, sender: str, message: Forward) -> None:
+        """Take what another node forwards; what is held already costs one hash."""
+        mempool = self._parts.mempool
+        for raw in message.envelopes:
+            if not mempool.has_leaf(leaf_hash(raw)):
+                self._take(raw, Origin(None, sender))
+
+    def take_refusals(self, message: Refused) -> None:
+        """The leader leaves these out."""
+        for signing_hash, number in message.refusals:
+            pending = self._parts.mempool.get(signing_hash)
+            if pending is not None and number in OUTCOME_NUMBERS and number not in TRY_AGAIN:
+                self._drop(pending.envelope, Refusal(Outcome(number), "the leader leaves it out"))
+
+    def simulate(self, raw: bytes, report: Report) -> None:
+        """Say what would become of it now, and keep nothing."""
+        envelope = self._parts.admission.decode(raw)
+        if isinstance(envelope, Refusal):
+            report(_malformed(envelope))
+            return
+        self._parts.verifier.verify(envelope, lambda done, reason: self._simulated(done, reason, report))
+
+    def execute(self, done: Done, time_ms: int) -> bool:
+        """A block is executed: let go of what it holds, answer who waits.
+
+        True if the leader passed over something held here in favour of what came long after it.
+        """
+        mempool, waiters = self._parts.mempool, self._parts.waiters
+        newest_ms = 0
+        for index, envelope in enumerate(done.envelopes):
+            signing_hash = envelope.signing_hash
+            pending = mempool.remove(signing_hash)
+            if pending is not None:
+                newest_ms = pending.arrived_ms
+                self._unsent.pop(signing_hash, None)
+                self._sent.pop(signing_hash, None)
+            if waiters.is_waited_for(signing_hash):
+                result = self._outcome(envelope, done, index, time_ms)
+                waiters.execute(signing_hash, result, self._parts.standing.certified)
+        oldest = next(mempool.held(), None)
+        return oldest is not None and newest_ms - oldest.arrived_ms >= PASSED_OVER_MS
+
+    def lead_changed(self) -> None:
+        """Another node leads, or this one: all that is held is to reach it."""
+        self._unsent = {pending.envelope.signing_hash: None for pending in self._parts.mempool.held()}
+        self._sent = {}
+
+    def quorum_lost(self) -> None:
+        """Tell all who wait that nobody can decide now; what they submitted stays held."""
+        for signing_hash in self._parts.waiters.waited_for():
+            pending = self._parts.mempool.get(signing_hash)
+            if pending is not None:
+                self._parts.waiters.refuse(signing_hash, refused(pending.envelope, NO_QUORUM, held=True))
+
+    def flush(self) -> None:
+        """Send what has gathered: refusals to forwarders, and what is held to the leader."""
+        for sender, refusals in self._refusals.items():
+            for start in range(0, len(refusals), MAX_FORWARDED_ENVELOPES):
+                part = tuple(refusals[start : start + MAX_FORWARDED_ENVELOPES])
+                self._parts.peers.send(sender, Refused(part))
+        self._refusals = {}
+        standing = self._parts.standing
+        if standing.leads:
+            self._unsent.clear()
+        elif standing.leader_id is not None and self._unsent:
+            self._forward(standing.leader_id)
+
+    def tick(self) -> None:
+        """Forward again what the leader has had for long."""
+        now_ms = self._parts.clock.monotonic_ms()
+        late: list[bytes] = []
+        for signing_hash, sent_ms in self._sent.items():
+            if now_ms - sent_ms < FORWARD_AGAIN_MS:
+                break
+            late.append(signing_hash)
+        for signing_hash in late:
+            del self._sent[signing_hash]
+            self._unsent[signing_hash] = None
+
+    def sweep(self) -> None:
+        """Drop what expired a while ago and stands in no block that this node knows of."""
+        limit_ms = self._parts.clock.now_ms() - EXPIRY_GRACE_MS
+        expired = [
+            pending.envelope
+            for pending in self._parts.mempool.held()
+            if pending.envelope.payload.valid_until_ms <= limit_ms and not pending.proposed
+        ]
+        for envelope in expired:
+            self.expire(envelope)
+
+    def expire(self, envelope: Envelope) -> None:
+        """Let go of what no block may hold any more."""
+        until_ms = envelope.payload.valid_until_ms
+        reason = f"it was valid until {until_ms} and stood in no block by then"
+        self._drop(envelope, Refusal(Outcome.EXPIRED, reason))
+
+    def _take(self, raw: bytes, origin: Origin) -> None:
+        parts = self._parts
+        envelope = parts.admission.decode(raw)
+        if isinstance(envelope, Refusal):
+            self.refused_count += 1
+            if origin.report is not None:
+                origin.report(_malformed(envelope))
+            return
+        if self._is_known(envelope, origin):
+            return
+        refusal = why_not_now(envelope, parts.clock.now_ms()) or self._why_not_here()
+        if refusal is not None:
+            self._refuse(envelope, refusal, origin)
+            return
+        parts.verifier.verify(envelope, lambda done, reason: self._verified(done, reason, origin))
+
+    def _verified(self, envelope: Envelope, reason: str | None, origin: Origin) -> None:
+        if reason is not None:
+            self._refuse(envelope, Refusal(Outcome.BAD_SIGNATURE, reason), origin)
+        elif not self._is_known(envelope, origin):
+            refusal = self._why_not_admitted(envelope)
+            if refusal is not None:
+                self._refuse(envelope, refusal, origin)
+            else:
+                self._hold(envelope, origin)
+
+    def _is_known(self, envelope: Envelope, origin: Origin) -> bool:
+        """Whether the chain or the pool has this content; who submitted it is told, or waits with it."""
+        first = self._parts.admission.first(envelope)
+        if first is not None:
+            if origin.report is not None:
+                self._tell_first(envelope, first, origin.report)
+            return True
+        if self._parts.mempool.get(envelope.signing_hash) is None:
+            return False
+        if origin.report is not None:
+            self._wait(envelope, origin.report)
+        return True
+
+    def _tell_first(self, envelope: Envelope, first: Seen, report: Report) -> None:
+        time_ms = self._parts.admission.time_at(first.height)
+        result = executed_result(envelope, Outcome(first.outcome), (first.height, first.index), time_ms)
+        self._parts.waiters.tell_executed(report, repeated_result(result), self._parts.standing.certified)
+
+    def _why_not_here(self) -> Refusal | None:
+        if self._parts.standing.stopping:
+            return Refusal(Outcome.STOPPING, "this node is stopping")
+        if len(self._parts.verifier) >= MAX_VERIFYING:
+            return Refusal(Outcome.OVERLOADED, f"{MAX_VERIFYING} submissions wait to be verified")
+        if self._parts.waiters.full:
+            return Refusal(Outcome.OVERLOADED, "as many submitters wait as may")
+        return None
+
+    def _why_not_admitted(self, envelope: Envelope) -> Refusal | None:
+        parts = self._parts
+        other = parts.mempool.by_id(envelope.payload.author, envelope.payload.tx_id)
+        if other is not None:
+            return Refusal(Outcome.ID_USED_WITH_OTHER_CONTENT, "another transaction with this id waits here")
+        outcome = parts.admission.preview(envelope)
+        if outcome is not Outcome.EXECUTED:
+            return Refusal(outcome, "so it would end on the chain now, with what waits before it")
+        match parts.mempool.why_full(envelope, parts.admission.member_of(envelope)):
+            case Full.POOL:
+                return Refusal(Outcome.OVERLOADED, "the pool is full")
+            case Full.MEMBER:
+                return Refusal(Outcome.TOO_MANY_PENDING, "the member has its share of the pool in use")
+            case None:
+                return self._why_not_here()
+
+    def _hold(self, envelope: Envelope, origin: Origin) -> None:
+        parts = self._parts
+        parts.mempool.add(envelope, parts.admission.member_of(envelope), parts.clock.monotonic_ms())
+        if not parts.standing.leads:
+            self._unsent[envelope.signing_hash] = None
+        if origin.report is not None:
+            self._wait(envelope, origin.report)
+
+    def _wait(self, envelope: Envelope, report: Report) -> None:
+        if self._parts.waiters.full:
+            full = Refusal(Outcome.OVERLOADED, "as many submitters wait as may")
+            report(refused(envelope, full, held=True))
+            return
+        payload = envelope.payload
+        report(SubmitResult(Stage.PENDING, payload.author, payload.tx_id, Outcome.UNKNOWN))
+        if self._parts.standing.has_quorum:
+            self._parts.waiters.add(envelope.signing_hash, report)
+        else:
+            report(refused(envelope, NO_QUORUM, held=True))
+
+    def _refuse(self, envelope: Envelope, refusal: Refusal, origin: Origin) -> None:
+        self.refused_count += 1
+        if origin.report is not None:
+            origin.report(refused(envelope, refusal))
+        if origin.sender is not None:
+            self._refusals.setdefault(origin.sender, []).append((envelope.signing_hash, int(refusal.outcome)))
+
+    def _drop(self, envelope: Envelope, refusal: Refusal) -> None:
+        self.refused_count += 1
+        self._parts.mempool.remove(envelope.signing_hash)
+        self._unsent.pop(envelope.signing_hash, None)
+        self._sent.pop(envelope.signing_hash, None)
+        self._parts.waiters.refuse(envelope.signing_hash, refused(envelope, refusal))
+
+    def _outcome(self, envelope: Envelope, done: Done, index: int, time_ms: int) -> SubmitResult:
+        """What whoever waits for this hears: for a repetition, the first place and the first outcome."""
+        outcome, first = done.executed.outcomes[index]
+        if first is None:
+            return executed_result(envelope, outcome, (done.executed.height, index), time_ms)
+        admission = self._parts.admission
+        first_time_ms = admission.time_at(first[0])
+        return repeated_result(executed_result(envelope, admission.outcome_at(*first), first, first_time_ms))
+
+    def _simulated(self, envelope: Envelope, reason: str | None, report: Report) -> None:
+        parts = self._parts
+        refusal = why_not_now(envelope, parts.clock.now_ms())
+        if reason is not None:
+            refusal = Refusal(Outcome.BAD_SIGNATURE, reason)
+        if refusal is not None:
+            report(refused(envelope, refusal))
+            return
+        payload = envelope.payload
+        outcome = parts.admission.preview(envelope)
+        report(SubmitResult(Stage.PENDING, payload.author, payload.tx_id, outcome))
+
+    def _forward(self, leader: str) -> None:
+        """Send the first of what is unsent; the rest goes with the next turns."""
+        raws: list[bytes] = []
+        size = 0
+        now_ms = self._parts.clock.monotonic_ms()
+        while self._unsent and len(raws) < MAX_FORWARDED_ENVELOPES and size < FORWARD_BYTES:
+            signing_hash = next(iter(self._unsent))
+            del self._unsent[signing_hash]
+            pending = self._parts.mempool.get(signing_hash)
+            if pending is not None:
+                raws.append(pending.envelope.raw)
+                size += len(pending.envelope.raw)
+                self._sent[signing_hash] = now_ms
+        if raws:
+            self._parts.peers.send(leader, Forward(tuple(raws)))
+
+
+def _malformed(refusal: Refusal) -> SubmitResult:
+    return SubmitResult(Stage.REFUSED, b"", b"", refusal.outcome, reason=refusal.reason)
