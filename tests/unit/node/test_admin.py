@@ -1,0 +1,123 @@
+"""The operators' port over real TLS: who may ask, and what is answered; and the metrics that it shows."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import socket
+from pathlib import Path
+
+import aiohttp
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from node import tls
+from node.admin import AdminQuestions, AdminServer
+from node.metrics import Metrics
+from node.peers import LinkCounters
+from node.results import DriverStatus, PeerView
+
+NETWORK = "testnet"
+NOW = datetime.datetime.now(datetime.UTC)
+CA = tls.create_ca(NETWORK, NOW)
+
+
+def files(folder: Path, name: str, dns: str) -> tls.TlsFiles:
+    issued = tls.issue(CA, name, [dns], NOW)
+    made = tls.TlsFiles(folder / f"{name}.ca", folder / f"{name}.pem", folder / f"{name}.key")
+    for path, data in zip(made, (CA.certificate, issued.certificate, issued.key), strict=True):
+        path.write_bytes(data)
+    return made
+
+
+def ask(folder: Path, path: str, *, member: str = "alpha", not_ready: str | None = None) -> tuple[int, str]:
+    """Status and body of one request to the port of alpha's node by an operator of `member`."""
+
+    async def scenario() -> tuple[int, str]:
+        server = AdminServer(
+            files(folder, "node", tls.node_name("alpha-1", NETWORK)),
+            tls.operator_name("alpha", NETWORK),
+            AdminQuestions(lambda: not_ready, lambda: b"nostro_height 1\n"),
+        )
+        listener = socket.create_server(("127.0.0.1", 0))
+        await server.start(listener)
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}{path}"
+        context = tls.peer_client_context(files(folder, "operator", tls.operator_name(member, NETWORK)))
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(url, ssl=context, server_hostname=tls.node_name("alpha-1", NETWORK)) as response,
+        ):
+            got = response.status, await response.text()
+        await server.close()
+        return got
+
+    return asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("path", "not_ready", "expected"),
+    [
+        ("/livez", "no leader", (200, "alive\n")),
+        ("/readyz", None, (200, "ready\n")),
+        ("/readyz", "no leader", (503, "not ready: no leader\n")),
+        ("/metrics", None, (200, "nostro_height 1\n")),
+    ],
+)
+def test_operators_are_answered(
+    tmp_path: Path, path: str, not_ready: str | None, expected: tuple[int, str]
+) -> None:
+    """Alive is about the process, ready about payments, and the reason is told."""
+    assert ask(tmp_path, path, not_ready=not_ready) == expected
+
+
+def test_operators_of_another_member_are_refused(tmp_path: Path) -> None:
+    """A good certificate of another bank opens nothing."""
+    status, text = ask(tmp_path, "/metrics", member="bravo")
+    assert status == 403
+    assert "alpha.operators.testnet.nostro" in text
+
+
+def status(**changes: int | str | bool) -> DriverStatus:
+    values = {
+        "node_id": "alpha-1",
+        "role": "leader",
+        "term": 3,
+        "leader_id": "alpha-1",
+        "has_quorum": True,
+        "last_height": 12,
+        "committed_height": 11,
+        "executed_height": 10,
+        "certified_height": 8,
+        "executed_time_ms": 5_000,
+        "pending": 4,
+        "pending_bytes": 900,
+        "peers": (PeerView("bravo-1", True, 11, 8), PeerView("charlie-1", False, 0, 0)),
+        "counters": {"refused_expired": 2},
+    }
+    return DriverStatus(**{**values, **changes})  # type: ignore[arg-type]  # one dict for fields of several types
+
+
+def test_the_metrics_say_where_the_node_stands(tmp_path: Path) -> None:
+    """Every number comes from the node at the moment of the question, in Prometheus' own format."""
+    made = files(tmp_path, "node", "x")
+    metrics = Metrics({"node": made.certificate})
+    counters = LinkCounters(refused=5)
+    metrics.watch(status, counters)
+    metrics.observe_job("disk")(0.002)
+    families = text_string_to_metric_families(metrics.render().decode())
+    samples = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in families
+        for sample in family.samples
+    }
+    assert samples["nostro_height", "certified"] == 8
+    assert samples["nostro_certificate_lag_blocks",] == 2
+    assert (samples["nostro_role", "leader"], samples["nostro_role", "follower"]) == (1, 0)
+    assert (samples["nostro_peer_connected", "bravo-1"], samples["nostro_peer_connected", "charlie-1"]) == (
+        1,
+        0,
+    )
+    assert samples["nostro_refused_expired_total",] == 2
+    assert samples["nostro_peer_refused_total",] == 5
+    assert samples["nostro_worker_job_seconds_count", "disk"] == 1
+    assert samples["nostro_certificate_days_left", "node"] == pytest.approx(tls.LEAF_DAYS, abs=0.1)
