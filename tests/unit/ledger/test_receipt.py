@@ -1,0 +1,142 @@
+"""Receipts: proved by the ledger and by the stand-alone script, and by neither when anything is changed."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger import receipt as receipt_module
+from ledger.codec import encode
+from ledger.receipt import MAX_SEALS, ReceiptInvalid, verify_receipt
+from tests.unit.ledger import sample
+
+SCRIPT = Path(__file__).parents[3] / "scripts" / "verify_receipt.py"
+(
+    FORMAT,
+    GENESIS,
+    HEADER,
+    ENVELOPE,
+    INDEX,
+    TX_PATH,
+    OUTCOME_LEAF,
+    OUTCOME_PATH,
+    SEALS,
+    CERTIFICATE,
+) = range(10)
+RECEIPT = sample.receipt()
+
+
+def _changed(place: int, change: Callable[[Any], object]) -> bytes:
+    fields = msgpack.unpackb(RECEIPT.raw)
+    fields[place] = change(fields[place])
+    return bytes(msgpack.packb(fields))
+
+
+def _script(path: Path, network_id: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-I", str(SCRIPT), str(path), network_id]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_good_receipt() -> None:
+    """It proves the payment, its place, its outcome, and who certified it."""
+    proved = verify_receipt(RECEIPT.raw, sample.network())
+    assert proved.envelope.raw == RECEIPT.block.body[1]
+    assert (proved.height, proved.index, proved.outcome, proved.duplicate_of) == (1, 1, 0, None)
+    assert (proved.certified_height, proved.signed_by) == (3, ("node-alpha", "node-beta"))
+    assert (proved.network_name, proved.time_ms) == (sample.NETWORK_NAME, sample.GENESIS_TIME_MS + 1_000)
+
+
+@pytest.mark.parametrize(("index", "size", "later"), [(0, 1, 0), (2, 3, 0), (4, 5, 1), (6, 7, 3)])
+def test_every_place_has_its_receipt(index: int, size: int, later: int) -> None:
+    """Alone in a block, last in one, certified at once or later; the last one is a duplicate."""
+    raw = sample.receipt(index=index, size=size, later=later).raw
+    proved = verify_receipt(raw, sample.network())
+    assert (proved.index, proved.certified_height) == (index, 1 + later)
+    assert (proved.outcome, proved.duplicate_of) == (300, (1, 0))
+
+
+def test_another_network_is_refused() -> None:
+    """The network's id is all that the verifier trusts."""
+    with pytest.raises(ReceiptInvalid, match="another network"):
+        verify_receipt(RECEIPT.raw, bytes(32))
+
+
+@pytest.mark.parametrize(
+    ("place", "change", "words"),
+    [
+        (FORMAT, lambda _: 2, r"Receipt\.format"),
+        (GENESIS, lambda _: sample.genesis_raw(4), "another network"),
+        (HEADER, lambda _: sample.block([sample.envelope(9)]).header_raw, "another block"),
+        (ENVELOPE, lambda _: sample.envelope(9), "path does not lead"),
+        (ENVELOPE, lambda raw: raw[:-1] + bytes([raw[-1] ^ 1]), "does not verify"),
+        (INDEX, lambda _: 0, "path"),
+        (INDEX, lambda _: 3, "can't stand"),
+        (TX_PATH, lambda path: path[:-1], "path"),
+        (OUTCOME_LEAF, lambda _: encode((406, ())), "path"),
+        (OUTCOME_LEAF, lambda _: encode((0,)), "path"),
+        (OUTCOME_PATH, lambda path: path[::-1], "path"),
+        (SEALS, lambda seals: seals[1:], "height 2"),
+        (SEALS, lambda seals: [], "height 3"),
+        (SEALS, lambda seals: seals[::-1], "height"),
+        (SEALS, lambda seals: [seals[0], sample.seal(2)], "another parent"),
+        (CERTIFICATE, lambda one: [one[0], one[1][:1]], "1 nodes signed, 2 are needed"),
+        (CERTIFICATE, lambda one: [one[0], [one[1][0], ["node-beta", one[1][0][1]]]], "node-beta"),
+        (CERTIFICATE, lambda one: [sample.seal(3), one[1]], "does not verify"),
+    ],
+)
+def test_every_step_is_checked(
+    place: int, change: Callable[[Any], object], words: str, tmp_path: Path
+) -> None:
+    """One thing changed, and neither the ledger nor the script takes it."""
+    raw = _changed(place, change)
+    with pytest.raises(ReceiptInvalid, match=words):
+        verify_receipt(raw, sample.network())
+    file = tmp_path / "receipt"
+    file.write_bytes(raw)
+    answer = _script(file, sample.network().hex())
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("not proved: ")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_no_changed_byte_passes(data: st.DataObject) -> None:
+    """Wherever a byte is changed, the receipt proves nothing."""
+    raw = bytearray(RECEIPT.raw)
+    raw[data.draw(st.integers(0, len(raw) - 1))] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(ReceiptInvalid):
+        verify_receipt(bytes(raw), sample.network())
+
+
+def test_stand_alone_script_proves_the_same(tmp_path: Path) -> None:
+    """The script, run without this repository on its path, comes to the same facts."""
+    file = tmp_path / "receipt"
+    file.write_bytes(RECEIPT.raw)
+    answer = _script(file, sample.network().hex())
+    assert answer.returncode == 0, answer.stderr
+    assert '"certified_height": 3' in answer.stdout
+    assert '"outcome": 0' in answer.stdout
+
+
+def test_stand_alone_script_refuses_wrong_usage(tmp_path: Path) -> None:
+    """A network id that is none, a file that isn't there, another network."""
+    file = tmp_path / "receipt"
+    assert _script(file, sample.network().hex()).returncode == 2
+    file.write_bytes(RECEIPT.raw)
+    assert _script(file, "00").returncode == 2
+    assert _script(file, "00" * 32).returncode == 1
+
+
+def test_number_of_seals_at_its_boundary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many seals as the limit says, and not one more; the limit is made small here to be reached."""
+    assert MAX_SEALS == 10_000
+    monkeypatch.setattr(receipt_module, "MAX_SEALS", 2)
+    assert verify_receipt(sample.receipt(later=2).raw, sample.network()).certified_height == 3
+    with pytest.raises(ReceiptInvalid, match="more than 2 seals"):
+        verify_receipt(sample.receipt(later=3).raw, sample.network())
