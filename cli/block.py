@@ -76,7 +76,7 @@ def show(name: str, connection: Connection) -> None:
 
 async def _block_and_certificate(client: Client, name: str) -> tuple[Block, Certificate | None]:
     """A block, and its certificate where the node has it: the newest blocks get theirs a moment later."""
-    from wallet.client import NotFound
+    from wallet.replies import NotFound
 
     found = await client.block(name)
     try:

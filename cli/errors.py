@@ -16,6 +16,10 @@ from cli.exits import Exit
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+# HTTP statuses: nothing there; and what a node answers that can't serve now.
+NOT_FOUND_STATUS = 404
+UNAVAILABLE = frozenset({429, 503, 504})
+
 
 @dataclass(frozen=True, slots=True)
 class Explained:
@@ -89,9 +93,29 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:].rstrip(".") + "."
 
 
+def _unreachable(error: Any) -> Explained:
+    """No node answered."""
+    return Explained(error.what, error.remedy, Exit.UNREACHABLE)
+
+
 def _wallet_not_found(error: Any) -> Explained:
     """A WalletError about something that isn't there."""
     return Explained(error.what, error.remedy, Exit.NOT_FOUND)
+
+
+def _refused(error: Any) -> Explained:
+    """A node refused a request:
+
+    an outcome is a refusal by the ledger, a 404 is something that isn't there.
+    """
+    problem = error.problem
+    message = f"{problem.title} {problem.detail}".strip()
+    if problem.outcome is not None and problem.status not in UNAVAILABLE:
+        return Explained(message, problem.remedy, Exit.REFUSED)
+    if problem.status == NOT_FOUND_STATUS:
+        return Explained(message, problem.remedy, Exit.NOT_FOUND)
+    unavailable = problem.status in UNAVAILABLE
+    return Explained(message, problem.remedy, Exit.UNREACHABLE if unavailable else Exit.ERROR)
 
 
 # Each is listed with the words for it; a test keeps every name true.
@@ -100,6 +124,8 @@ EXPLAINERS: Mapping[str, Callable[[Any], Explained]] = {
     "wallet.errors.WalletError": _wallet_error,
     "wallet.errors.KeystoreMissing": _wallet_not_found,
     "wallet.errors.AliasUnknown": _wallet_not_found,
+    "wallet.errors.NotReachable": _unreachable,
+    "wallet.replies.Refused": _refused,
     "node.plan.PlanError": _what_and_remedy(Exit.USAGE),
     "node.provision.ProvisionError": _what_and_remedy(),
     "node.config.ConfigError": _what_and_remedy(),

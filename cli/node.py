@@ -73,7 +73,8 @@ async def _views(connection: Connection) -> list[tuple[str, Cluster | None]]:
 
 
 async def _view(url: str, ca: Path | None) -> Cluster | None:
-    from wallet.client import Client, NotReachable
+    from wallet.client import Client
+    from wallet.errors import NotReachable
 
     async with Client([url], ca_file=ca, timeout_ms=STATUS_TIMEOUT_MS) as client:
         try:

@@ -70,6 +70,12 @@ class WalletFiles:
         self.public_key(alias)
         return self.open().private_key(alias)
 
+    def aliases(self) -> frozenset[str]:
+        """The aliases of the keystore's keys; none where there is no keystore."""
+        from wallet.keystore import read_public_keys
+
+        return frozenset(read_public_keys(self.keystore)) if self.keystore.exists() else frozenset()
+
     def public_key(self, alias: str) -> bytes:
         """The 65-byte public key of an alias, without the passphrase."""
         from wallet.keystore import read_public_keys
