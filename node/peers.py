@@ -183,9 +183,10 @@ class PeerLinks:
                     if await self._carry(peer, websocket):
                         return
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                if str(error) != said:
-                    said = str(error)
-                    self._log.info("peer_unreachable", peer=peer, reason=said or type(error).__name__)
+                reason = _reason(error)
+                if reason != said:
+                    said = reason
+                    self._log.info("peer_unreachable", peer=peer, reason=reason)
             await asyncio.sleep(backoff_s * (0.5 + self._random.randrange(1_000) / 1_000))
             backoff_s = min(backoff_s * 2, LONGEST_BACKOFF_S)
 
@@ -328,3 +329,9 @@ async def _until_closed(websocket: aiohttp.ClientWebSocketResponse, wake: asynci
         async for _ in websocket:
             continue
     wake.set()
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without the address of a context object, which is another one each time."""
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    return str(cause) or type(cause).__name__

@@ -1,0 +1,126 @@
+"""What the tests of real processes share: a small network with its keys, and payments made with them."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from ledger.bodies import Body, Kind, OpenAccount, Transfer
+from ledger.envelope import build_payload
+from ledger.genesis import issuance_tx_id
+from ledger.keys import account_id, address, public_bytes
+from ledger.policy import single_key
+from node.config import Timing
+from node.local import LocalNetwork, free_node_ports
+from node.plan import DEFAULT_ASSET, DEFAULT_ISSUER, plan_network
+from node.provision import ISSUANCE, TELLER, ProvisionedNetwork, create_network
+from wallet.client import Client
+from wallet.ids import format_tx_id, new_tx_id
+from wallet.keystore import open_keystore
+from wallet.keystore_file import LEAST_SCRYPT_N, ScryptCost
+from wallet.payment import sign_payload
+
+PASSPHRASE = "test passphrase"
+QUICK = Timing(tick_ms=50, election_ticks=10, heartbeat_ticks=1)
+"""Half of production's ticks: elections take 0.5 to 1 s."""
+VALID_FOR_MS = 600_000
+
+Key = ec.EllipticCurvePrivateKey
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A signed envelope, and the names by which it is found again."""
+
+    raw: bytes
+    tx_id: bytes
+    author: bytes
+
+    @property
+    def id_text(self) -> str:
+        """The id as the API has it."""
+        return format_tx_id(self.tx_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """An account and the key of whoever holds it."""
+
+    account: bytes
+    key: Key
+
+
+class Bank:
+    """Signs with the keys of a provisioned network's members."""
+
+    def __init__(self, network: ProvisionedNetwork) -> None:
+        """Opens the keystores that are needed."""
+        self.network = network
+        issuer = open_keystore(network.keystore(DEFAULT_ISSUER), PASSPHRASE)
+        issuance = account_id(DEFAULT_ISSUER, DEFAULT_ASSET, issuance_tx_id(0))
+        self.issuer = Holder(issuance, issuer.private_key(ISSUANCE))
+        self.teller = open_keystore(network.keystore("alpha"), PASSPHRASE).private_key(TELLER)
+
+    def client(self, *nodes: str, timeout_ms: int = 20_000) -> Client:
+        """A client of these nodes, or of all."""
+        urls = [node.api_url for node in self.network.nodes if not nodes or node.id in nodes]
+        return Client(urls, ca_file=self.network.ca, timeout_ms=timeout_ms, attempt_timeout_ms=3_000)
+
+    def address(self, holder: Holder) -> str:
+        """A holder's account as people see it."""
+        return address(self.network.name, holder.account)
+
+    def open(self) -> tuple[Signed, Holder]:
+        """An envelope that opens an account at the bank alpha, and its holder."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        body = OpenAccount(DEFAULT_ASSET, single_key(public_bytes(key)))
+        signed = self._sign(b"alpha", Kind.OPEN_ACCOUNT, body, self.teller)
+        return signed, Holder(account_id("alpha", DEFAULT_ASSET, signed.tx_id), key)
+
+    def pay(self, debtor: Holder, creditor: Holder, amount: int, tx_id: bytes | None = None) -> Signed:
+        """A transfer in minor units."""
+        body = Transfer(creditor.account, DEFAULT_ASSET, amount)
+        return self._sign(debtor.account, Kind.TRANSFER, body, debtor.key, tx_id)
+
+    def _sign(self, author: bytes, kind: Kind, body: Body, key: Key, tx_id: bytes | None = None) -> Signed:
+        now_ms = time.time_ns() // 1_000_000
+        tx_id = tx_id or new_tx_id(now_ms, os.urandom)
+        payload = build_payload(
+            network_id=self.network.network_id,
+            tx_id=tx_id,
+            author=author,
+            kind=kind,
+            body=body,
+            valid_from_ms=now_ms - VALID_FOR_MS,
+            valid_until_ms=now_ms + VALID_FOR_MS,
+            signers=[public_bytes(key)],
+        )
+        return Signed(sign_payload(payload, [key]), tx_id, author)
+
+
+def provision(directory: Path, nodes: int = 3) -> ProvisionedNetwork:
+    """A network with quick timing on free ports, its keystores cheap to open."""
+    plan = plan_network(nodes=nodes, ports=free_node_ports(nodes), timing=QUICK)
+    return create_network(plan, directory, PASSPHRASE, keystore_cost=ScryptCost(n=LEAST_SCRYPT_N))
+
+
+async def funded(bank: Bank, client: Client, amount: int) -> Holder:
+    """A new account with that much money, executed."""
+    signed, holder = bank.open()
+    opened = await client.submit(signed.raw)
+    assert opened.status == "executed", opened
+    paid = await client.submit(bank.pay(bank.issuer, holder, amount).raw)
+    assert paid.status == "executed", paid
+    return holder
+
+
+async def leader_of(network: LocalNetwork, bank: Bank, *nodes: str) -> str:
+    """The node that leads according to these nodes, or to any."""
+    async with bank.client(*nodes) as client:
+        cluster = await client.cluster()
+    assert cluster.leader is not None
+    return cluster.leader
