@@ -1,0 +1,168 @@
+"""Each invariant is broken on purpose, and is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from msgspec.structs import replace
+
+from ledger.bodies import Transfer
+from ledger.codec import MAX_INTEGER
+from ledger.draft import Draft, Touch
+from ledger.records import Account, HistoryEntry, HistoryRow, opened_account
+from ledger.rules.base import InvariantViolated
+from ledger.rules.v1 import invariants
+from ledger.rules.v1.invariants import check_invariants, check_whole
+from tests.unit.ledger.rules.world import ISSUANCE, World, policy
+
+PAYER, PAYEE = 51, 52
+
+
+def payment(world: World) -> Draft:
+    """The draft of a block in which one account pays 10 to another, correct in every respect."""
+    payer, payee = world.open("alpha", PAYER, funds=100), world.open("beta", PAYEE)
+    draft = Draft(world.state, 3)
+    envelope = world.envelope(payer, Transfer(payee, "EUR", 10), [PAYER])
+    touches = (Touch(world.account(payer), 10), Touch(world.account(payee), 0, 10))
+    draft.consume_id(payer, envelope.payload.tx_id, envelope.signing_hash, 0)
+    draft.record(
+        outcome=0,
+        duplicate_of=(),
+        signing_hash=envelope.signing_hash,
+        leaf_hash=envelope.leaf_hash,
+        touches=touches,
+    )
+    return draft
+
+
+def corrupt(draft: Draft, place: int, change: Callable[[Account], Account]) -> None:
+    """Change one of the draft's accounts behind the rules' back."""
+    account_id = list(draft.accounts)[place]
+    draft.accounts[account_id] = change(draft.accounts[account_id])
+
+
+def test_a_correct_block_keeps_every_invariant(world: World) -> None:
+    """The block that the other tests corrupt is itself accepted."""
+    draft = payment(world)
+    check_invariants(draft)
+    assert len(draft.accounts) == 2
+
+
+CORRUPTIONS: list[tuple[str, int, Callable[[Account], Account]]] = [
+    ("conservation_posted", 1, lambda a: replace(a, credits_posted=a.credits_posted + 1)),
+    ("conservation_posted", 0, lambda a: replace(a, debits_posted=a.debits_posted - 1)),
+    ("conservation_posted", 1, lambda a: replace(a, asset="USD")),
+    ("conservation_pending", 1, lambda a: replace(a, credits_pending=1)),
+    (
+        "entries_agree",
+        0,
+        lambda a: replace(a, debits_posted=a.debits_posted + 5, credits_posted=a.credits_posted + 5),
+    ),
+    ("entries_agree", 0, lambda a: replace(a, entry_count=a.entry_count + 1)),
+    ("counters_never_decrease", 0, lambda a: replace(a, version=0)),
+    ("identity_never_changes", 0, lambda a: replace(a, member="beta")),
+    ("identity_never_changes", 0, lambda a: replace(a, reference=(bytes(32),))),
+    ("identity_never_changes", 0, lambda a: replace(a, opened_height=9)),
+    ("closed_is_empty", 0, lambda a: replace(a, flags=4)),
+]
+
+
+@pytest.mark.parametrize(("name", "place", "change"), CORRUPTIONS)
+def test_corrupted_accounts_are_named(
+    world: World, name: str, place: int, change: Callable[[Account], Account]
+) -> None:
+    """Whatever an account is corrupted to, the invariant that forbids it speaks."""
+    draft = payment(world)
+    corrupt(draft, place, change)
+    with pytest.raises(InvariantViolated) as caught:
+        check_invariants(draft)
+    assert caught.value.name == name
+    assert caught.value.what
+
+
+def test_overdraft_is_found_at_its_boundary(world: World) -> None:
+    """With 10 left after paying everything plus the limit, one minor unit less is an overdraft."""
+    draft = payment(world)
+    account = next(iter(draft.accounts.values()))
+    invariants.check_account(replace(account, debits_posted=120, limit=20))
+    with pytest.raises(InvariantViolated, match="no_overdraft"):
+        invariants.check_account(replace(account, debits_posted=121, limit=20))
+    invariants.check_account(replace(account, debits_posted=100, debits_pending=20, limit=20))
+    with pytest.raises(InvariantViolated, match="available"):
+        invariants.check_account(replace(account, debits_posted=100, debits_pending=21, limit=20))
+
+
+def test_counters_stay_in_range(world: World) -> None:
+    """The largest integer is allowed, one more is not."""
+    account = world.account(world.issuance())
+    full = replace(account, debits_posted=MAX_INTEGER, credits_posted=MAX_INTEGER)
+    invariants.check_account(full)
+    for field in ("debits_posted", "credits_posted"):
+        over = replace(full, limit=MAX_INTEGER, **{field: MAX_INTEGER + 1})
+        with pytest.raises(InvariantViolated, match="counters_in_range"):
+            invariants.check_account(over)
+
+
+def test_unbalanced_and_wrong_rows_are_found(world: World) -> None:
+    """Rows that do not balance, that post on a refusal, or that name untouched accounts are found."""
+    draft = payment(world)
+    row = draft.rows[0]
+    paid, owed = row.entries
+    cases: list[tuple[str, HistoryRow]] = [
+        ("rows_balance", replace(row, entries=(paid,))),
+        ("refusals_post_nothing", replace(row, outcome=406)),
+        ("entries_agree", replace(row, entries=(paid, owed, HistoryEntry(99, 0, 0, 1, 0, 0)))),
+    ]
+    for name, wrong in cases:
+        draft.rows[0] = wrong
+        with pytest.raises(InvariantViolated) as caught:
+            check_invariants(draft)
+        assert caught.value.name == name
+
+
+def test_closed_accounts_take_no_postings(world: World) -> None:
+    """A closed account may have entries of refusals, but nothing of it changes otherwise."""
+    before = replace(world.account(world.issuance()), flags=4)
+    invariants.check_step(before, replace(before, entry_count=1))
+    for change in ({"flags": 0}, {"version": 2}, {"debits_posted": 1, "credits_posted": 1}):
+        with pytest.raises(InvariantViolated, match="closed_never_changes"):
+            invariants.check_step(before, replace(before, entry_count=1, **change))
+
+
+def test_new_accounts_follow_in_number(world: World) -> None:
+    """Numbers are given out without holes, and a new account opens now and without credit."""
+    invariants.check_numbers([4, 5], 4, 6)
+    for opened in ([5], [4, 6], [4, 4], []):
+        with pytest.raises(InvariantViolated, match="numbers_follow"):
+            invariants.check_numbers(opened, 4, 6)
+    account = opened_account(4, bytes(21), "alpha", "EUR", policy(1), 7)
+    invariants.check_opened(account, 7)
+    for wrong in (replace(account, opened_height=6), replace(account, limit=1)):
+        with pytest.raises(InvariantViolated, match="opened_plain"):
+            invariants.check_opened(wrong, 7)
+
+
+def test_ids_are_consumed_once(world: World) -> None:
+    """A row without its log record, a log record without its row, an execution without an id."""
+    draft = payment(world)
+    for rows, ids, logged in ((draft.rows, {}, 1), (draft.rows, draft.id_changes, 0), (draft.rows, {}, 0)):
+        with pytest.raises(InvariantViolated, match="ids_consumed_once"):
+            invariants.check_ids(rows, ids, logged)
+
+
+def test_whole_state_gives_supplies(world: World) -> None:
+    """Over all accounts each asset balances, and its supply is what is held."""
+    world.open("alpha", PAYER, funds=100)
+    world.open("beta", PAYEE, "USD", funds=7)
+    accounts = [world.account(row.id) for row in (world.state.account(n) for n in range(4)) if row]
+    assert check_whole(accounts) == {"EUR": 100, "USD": 7}
+    with pytest.raises(InvariantViolated, match="numbers_follow"):
+        check_whole(accounts[1:])
+    with pytest.raises(InvariantViolated, match="conservation_posted"):
+        check_whole([*accounts[:3], replace(accounts[3], credits_posted=8)])
+    with pytest.raises(InvariantViolated, match="conservation_pending"):
+        check_whole([*accounts[:3], replace(accounts[3], credits_pending=8)])
+    with pytest.raises(InvariantViolated, match="entries_agree"):
+        check_whole([*accounts[:3], replace(accounts[3], history_hash=bytes(32))])
+    assert world.account(world.issuance()).policy == policy(ISSUANCE)
