@@ -11,57 +11,13 @@ from typing import Final, Literal
 
 import msgspec
 
-from ledger.certificate import (
-    Certificate,
-    Certifier,
-    Certifiers,
-    InvalidCertificate,
-    Seal,
-    certifiers_hash,
-    decode_certificate,
-    decode_seal,
-    encode_certificate,
-    encode_seal,
-    seal_hash,
-    verify_certificate,
-)
+from ledger.certificate import Certifiers
 from ledger.codec import Malformed, Record, decode, encode
 from ledger.envelope import Envelope, EnvelopeLimits, decode_envelope
 from ledger.fields import Bin16, Bin32, Bin64, NodeId, Uint
 from ledger.keys import BadSignature, tagged_hash, verify
 from ledger.merkle import root
 from ledger.parameters import Parameters
-
-__all__ = [
-    "BLOCK_FORMAT",
-    "Block",
-    "Certificate",
-    "Certifier",
-    "Certifiers",
-    "Header",
-    "InvalidBlock",
-    "InvalidCertificate",
-    "Parent",
-    "Scheduled",
-    "Seal",
-    "block_hash",
-    "certifiers_hash",
-    "check_header",
-    "decode_block",
-    "decode_body",
-    "decode_certificate",
-    "decode_seal",
-    "encode_block",
-    "encode_certificate",
-    "encode_seal",
-    "genesis_parent",
-    "is_opening",
-    "make_block",
-    "parent_of",
-    "parent_of_header",
-    "seal_hash",
-    "verify_certificate",
-]
 
 BLOCK_FORMAT: Final = 1
 
