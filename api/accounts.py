@@ -36,7 +36,7 @@ async def list_payments(request: Request, address: str, query: Annotated[History
     return answer(request, history_shape(page, view.account, names))
 
 
-@router.get("/{address}/proof", **documented("getAccountProof", ProofShape, 400, 406, 503))
+@router.get("/{address}/proof", **documented("getAccountProof", ProofShape, 400, 404, 406, 503))
 async def get_account_proof(request: Request, address: str, query: Annotated[ReadQuery, Query()]) -> Response:
     """A proof of the account's record, or that there is no such account, against a sealed state root."""
     host = await ready(request, query)

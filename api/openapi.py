@@ -32,7 +32,7 @@ DESCRIPTION: Final = (
     "author; reads say in Ledger-Height how new they are. Errors are problems (RFC 9457) with stable types."
 )
 SUBMIT_PROBLEMS: Final = (400, 403, 406, 408, 409, 413, 415, 422, 429, 503, 504)
-SIMULATE_PROBLEMS: Final = (400, 406, 408, 413, 415)
+SIMULATE_PROBLEMS: Final = (400, 406, 408, 413, 415, 429, 503, 504)
 BATCH_PROBLEMS: Final = (400, 406, 408, 413, 415)
 
 _PROBLEM_EXAMPLES: Final = {

@@ -282,7 +282,10 @@ class Host(Protocol):
         ...
 
     async def account_proof(self, account: bytes) -> ProofView:
-        """A proof of the record at the executed height, or of the account's absence."""
+        """A proof of the record at the executed height, or of the account's absence.
+
+        Raises NotFound before the first block, when no seal is signed.
+        """
         ...
 
     async def block(self, height: int) -> BlockView:

@@ -19,7 +19,6 @@ from api.guard import media_type
 from api.limits import DEFAULT_TIMEOUT_MS, MAX_BATCH_ENVELOPES, MAX_TIMEOUT_MS, MIN_TIMEOUT_MS
 from api.ports import DecidedBy, Host, Status, SubmitAnswer, Wait
 from api.problems import (
-    BODY_TOO_LARGE,
     OUTCOME_KINDS,
     RETRY_AFTER_S,
     UNSUPPORTED_MEDIA_TYPE,
@@ -35,13 +34,16 @@ from api.shapes import BatchItemShape, BatchShape
 from api.text import author_text, shown
 from ledger.codec import Malformed, decode
 from ledger.json_form import Names, envelope_from_json, format_uuid
-from ledger.outcome import OUTCOMES, Outcome, OutcomeClass
+from ledger.outcome import OUTCOMES, Outcome
 
 PAYMENTS_PATH: Final = "/v1/payments"
 BATCH_PATH: Final = "/v1/payments/batch"
 SIMULATE_PATH: Final = "/v1/simulate"
 
 T = TypeVar("T")
+
+_FORESEEN: Final = frozenset({Outcome.BAD_SIGNATURE, Outcome.EXPIRED, Outcome.NOT_YET_VALID})
+"""What a node would refuse by itself, and a trial can still tell; its other refusals end the trial."""
 
 _encode = msgspec.json.Encoder().encode
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
@@ -89,12 +91,8 @@ async def simulate(request: Request) -> Response:
     except Malformed as error:
         return respond(_malformed(error, SIMULATE_PATH))
     answer = await host.simulate(raw)
-    if OUTCOMES[answer.outcome].class_ is OutcomeClass.MALFORMED:
-        return respond(
-            _malformed(
-                Malformed(answer.detail or OUTCOMES[answer.outcome].sentence, answer.outcome), SIMULATE_PATH
-            )
-        )
+    if not (OUTCOMES[answer.outcome].on_chain or answer.outcome in _FORESEEN):
+        return respond(_by_node(answer.outcome, answer.detail, SIMULATE_PATH))
     headers = {**position_headers(answer.position), "Cache-Control": "no-store"}
     return Response(_encode(simulate_shape(answer, names.network_name)), 200, headers, JSON)
 
@@ -179,8 +177,8 @@ def _envelopes(request: Request, body: bytes, names: Names) -> Sequence[bytes | 
 
 def _counted(items: Sequence[T]) -> Sequence[T]:
     if len(items) > MAX_BATCH_ENVELOPES:
-        raise RequestProblem(
-            BODY_TOO_LARGE, f"The batch has {len(items)} envelopes; at most {MAX_BATCH_ENVELOPES} are taken."
+        raise bad_field(
+            "body", f"The batch has {len(items)} envelopes; at most {MAX_BATCH_ENVELOPES} are taken at once."
         )
     return items
 
@@ -193,8 +191,12 @@ def _from_json_item(item: msgspec.Raw, names: Names) -> bytes | Problem:
 
 
 def _malformed(error: Malformed, instance: str) -> Problem:
-    problem = problem_of(OUTCOME_KINDS[error.outcome], error.reason, instance)
-    return msgspec.structs.replace(problem, outcome=int(error.outcome), decided_by=DecidedBy.NODE.value)
+    return _by_node(error.outcome, error.reason, instance)
+
+
+def _by_node(outcome: Outcome, detail: str | None, instance: str) -> Problem:
+    problem = problem_of(OUTCOME_KINDS[outcome], detail or OUTCOMES[outcome].sentence, instance)
+    return msgspec.structs.replace(problem, outcome=int(outcome), decided_by=DecidedBy.NODE.value)
 
 
 def _answer(answer: SubmitAnswer, network_name: str) -> Response:
@@ -223,12 +225,9 @@ def _names_of(answer: SubmitAnswer, network_name: str) -> tuple[str, str]:
 
 def _problem(answer: SubmitAnswer, network_name: str) -> Problem:
     outcome = Outcome.UNKNOWN if answer.outcome is None else answer.outcome
-    detail = answer.detail if answer.detail is not None else OUTCOMES[outcome].sentence
     tx_id, author = _names_of(answer, network_name)
     return msgspec.structs.replace(
-        problem_of(OUTCOME_KINDS[outcome], detail, f"{PAYMENTS_PATH}/{tx_id}" if tx_id else PAYMENTS_PATH),
-        outcome=int(outcome),
-        decided_by=DecidedBy.NODE.value,
+        _by_node(outcome, answer.detail, f"{PAYMENTS_PATH}/{tx_id}" if tx_id else PAYMENTS_PATH),
         tx_id=tx_id or None,
         author=author or None,
         leader=None if answer.leader is None else answer.leader.node,

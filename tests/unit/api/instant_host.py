@@ -198,6 +198,8 @@ class InstantHost:
         except Malformed as error:
             return SimulateAnswer(outcome=error.outcome, position=self.position(), detail=error.reason)
         outcome, first = self._preview(decoded)
+        if self.refuse_with is not None:
+            outcome, first = self.refuse_with, None
         return SimulateAnswer(
             outcome=outcome,
             position=self.position(),

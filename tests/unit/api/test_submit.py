@@ -239,8 +239,9 @@ def test_a_batch_holds_a_thousand_and_no_more(api: Api, host: InstantHost) -> No
     raw = issue(1)
     assert len(api.post(BATCH, encode((raw,) * 1_000)).json["results"]) == 1_000
     answer = api.post(BATCH, encode((raw,) * 1_001))
-    assert answer.status == 413
-    assert answer.problem == "urn:nostro:problem:body_too_large"
+    assert answer.status == 400
+    assert answer.problem == "urn:nostro:problem:bad_request"
+    assert "1001" in answer.json["detail"]
 
 
 def test_an_empty_batch_has_no_results(api: Api) -> None:
@@ -285,6 +286,28 @@ def test_simulating_a_duplicate_names_the_first(api: Api) -> None:
     answer = api.post("/v1/simulate", issue(1))
     assert answer.json["outcome"]["name"] == "duplicate_of"
     assert answer.json["duplicate_of"] == {"height": 3, "index": 0}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [(Outcome.EXPIRED, 200), (Outcome.BAD_SIGNATURE, 200), (Outcome.UNKNOWN, 504), (Outcome.NO_QUORUM, 503)],
+)
+def test_a_trial_tells_what_a_node_foresees(
+    api: Api, host: InstantHost, outcome: Outcome, status: int
+) -> None:
+    """A refusal of the envelope is its result; where the node can't try at all, that is a problem."""
+    host.refuse_with = outcome
+    answer = api.post("/v1/simulate", issue(1))
+    assert answer.status == status
+    found = answer.json["outcome"]
+    assert (found if status != 200 else found["number"]) == outcome
+
+
+def test_malformed_bytes_can_t_be_tried(api: Api) -> None:
+    """400 as for a submission."""
+    answer = api.post("/v1/simulate", b"\xc0")
+    assert answer.status == 400
+    assert answer.problem == "urn:nostro:outcome:bad_field"
 
 
 def test_a_stranger_s_account_is_not_an_author(api: Api) -> None:
