@@ -124,7 +124,9 @@ def _is_bounded(info: inspect.Type, within: tuple[type, ...]) -> bool:
         case inspect.StructType():
             if info.cls in within:
                 return True
-            return all(_is_bounded(field.type, (*within, info.cls)) for field in info.fields)
+            return info.array_like and all(
+                _is_bounded(field.type, (*within, info.cls)) for field in info.fields
+            )
         case inspect.VarTupleType() | inspect.ListType():
             return _is_bounded(info.item_type, within)
         case inspect.TupleType():

@@ -275,7 +275,7 @@ def main(arguments):
     except OSError as error:
         print(f"{arguments[0]} can't be read: {error}", file=sys.stderr)
         return 2
-    except (NotProved, TypeError, ValueError) as error:
+    except (NotProved, TypeError, ValueError, RecursionError) as error:
         print(f"not proved: {error}", file=sys.stderr)
         return 1
     print(json.dumps(facts, indent=2))

@@ -6,7 +6,7 @@ import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import Meta, Raw
+from msgspec import Meta, Raw, Struct
 
 from ledger.codec import MAX_INTEGER, Malformed, Record, decode, encode, optional, present
 from ledger.fields import Bin16, NodeId, Uint
@@ -163,6 +163,23 @@ def test_broken_bytes_are_not_canonical(data: bytes) -> None:
     with pytest.raises(Malformed) as refused:
         decode(data, Outer)
     assert refused.value.outcome is Outcome.NOT_CANONICAL
+
+
+class Keyed(Struct, frozen=True):
+    """A struct that msgspec writes as a map."""
+
+    number: Uint = 0
+
+
+@pytest.mark.parametrize(
+    ("value", "type_"), [({1: 2}, dict), (1.5, float), (None, type(None)), ({"number": 1}, Keyed), (-1, int)]
+)
+def test_types_that_allow_more_than_the_formats_do_not_widen_them(value: object, type_: type) -> None:
+    """Whatever is asked for, maps, floats, nil and negative integers are refused."""
+    with pytest.raises(Malformed):
+        decode(msgpack.packb(value), type_)
+    with pytest.raises(Malformed):
+        encode(Keyed())
 
 
 def test_deep_nesting_is_refused() -> None:

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from ledger.codec import Malformed
 from ledger.keys import (
+    KEY_CACHE_SIZE,
     BadSignature,
+    _public_key,
     account_id,
     address,
     check_public_key,
@@ -85,6 +87,18 @@ def test_short_integers_are_encoded_for_openssl() -> None:
 
 def _first(byte: int) -> str:
     return "high" if byte > 127 else "low" if byte else "zero"
+
+
+def test_decoded_keys_are_kept_up_to_a_limit() -> None:
+    """The cache of key objects is bounded, and used."""
+    digest = bytes(32)
+    signature = sign(private_key(9), digest)
+    before = _public_key.cache_info()
+    for _ in range(2):
+        verify(public_key(9), digest, signature)
+    after = _public_key.cache_info()
+    assert after.maxsize == KEY_CACHE_SIZE == 65_536
+    assert after.hits > before.hits
 
 
 def test_tag_separates_types() -> None:

@@ -124,6 +124,17 @@ def test_stand_alone_script_proves_the_same(tmp_path: Path) -> None:
     assert '"outcome": 0' in answer.stdout
 
 
+@pytest.mark.parametrize("raw", [b"", b"\x90", b"\x91" * 5_000, b"\xc0", b"\x9a" + b"\x00" * 10])
+def test_bytes_that_are_no_receipt(raw: bytes, tmp_path: Path) -> None:
+    """Empty, other layouts, nested without end: refused with a reason, by both."""
+    with pytest.raises(ReceiptInvalid):
+        verify_receipt(raw, sample.network())
+    file = tmp_path / "receipt"
+    file.write_bytes(raw)
+    answer = _script(file, sample.network().hex())
+    assert (answer.returncode, answer.stderr[:11]) == (1, "not proved:")
+
+
 def test_stand_alone_script_refuses_wrong_usage(tmp_path: Path) -> None:
     """A network id that is none, a file that isn't there, another network."""
     file = tmp_path / "receipt"
