@@ -13,7 +13,7 @@ class Profile:
     """The upper bounds; each seed draws its own rates below them, and switches some faults off altogether."""
 
     name: str
-    cluster_sizes: tuple[int, ...] = (3, 3, 3, 5)
+    cluster_sizes: tuple[int, ...] = (3, 3, 4, 5)
     chaos_ms: int = 2_500
     healing_limit_ms: int = 6_000
     tick_ms: int = 10

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from consensus import messages
 from consensus.errors import ConsensusError
-from consensus.messages import Entry, EntryType, HardState, Message, encode_message
+from consensus.messages import Entry, EntryType, HardState, Message
 from tests.simulation.scenarios.board import Board, Options
 
 KINDS: dict[str, type[Message]] = {
@@ -105,7 +105,7 @@ class Runner:
             )
         make: Callable[..., Message] = KINDS[kind]
         message = make(**values)
-        self._board.deliver([encode_message(message)])
+        self._board.inject(message)
 
     def cut(self, *names: str) -> None:
         """cut A: nothing reaches A or comes from it, until `join`."""

@@ -1,0 +1,1 @@
+"""Tests of the consensus core's modules, one file each."""
