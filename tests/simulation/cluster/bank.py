@@ -1,0 +1,100 @@
+"""Keys, genesis and signed transactions of the simulated network, the same in every run.
+
+It must not know nodes or time. Signatures are deterministic, so that a seed replays byte for byte.
+"""
+
+from functools import cache
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from ledger.bodies import Body, Kind, OpenAccount, Transfer
+from ledger.envelope import build_payload, encode_envelope, signing_hash
+from ledger.genesis import (
+    DEFAULT_PARAMETERS,
+    Genesis,
+    GenesisAsset,
+    GenesisMember,
+    GenesisNode,
+    encode_genesis,
+    issuance_tx_id,
+    network_id,
+)
+from ledger.keys import account_id, public_bytes, sign
+from ledger.policy import Policy, single_key
+
+ASSET = "EUR"
+ISSUER = "central"
+GENESIS_TIME_MS = 1_780_000_000_000
+FUNDS = 1_000
+
+
+@cache
+def key_of(name: str) -> ec.EllipticCurvePrivateKey:
+    """The private key that goes by this name."""
+    return ec.derive_private_key(int.from_bytes(name.encode(), "big") + 1, ec.SECP256R1())
+
+
+@cache
+def genesis_of(size: int) -> bytes:
+    """Genesis of a network of `size` banks with a node each, and a central bank without."""
+    banks = [f"bank{number}" for number in range(size)]
+    members = tuple(
+        GenesisMember(name, name, _policy(f"{name} admin"), _policy(f"{name} teller"))
+        for name in (*banks, ISSUER)
+    )
+    nodes = tuple(
+        GenesisNode(f"n{number}", bank, public_bytes(key_of(f"n{number}")), f"n{number}:7000")
+        for number, bank in enumerate(banks)
+    )
+    asset = GenesisAsset(ASSET, 2, ISSUER, _policy("issuance"), 1_000_000_000)
+    return encode_genesis(
+        Genesis(1, "simulated", GENESIS_TIME_MS, 1, DEFAULT_PARAMETERS, members, (asset,), nodes)
+    )
+
+
+class Bank:
+    """Makes signed envelopes for one network."""
+
+    def __init__(self, genesis_raw: bytes) -> None:
+        """Of this genesis."""
+        self._network_id = network_id(genesis_raw)
+        self.issuance = account_id(ISSUER, ASSET, issuance_tx_id(0))
+
+    def open_account(self, member: str, holder: str, tx_id: bytes, valid_ms: tuple[int, int]) -> bytes:
+        """`member` opens an account under the key of `holder`."""
+        body = OpenAccount(ASSET, single_key(public_bytes(key_of(holder))))
+        return self._sign(Kind.OPEN_ACCOUNT, body, member.encode(), f"{member} teller", tx_id, valid_ms)
+
+    def account(self, member: str, tx_id: bytes) -> bytes:
+        """The id of the account so opened."""
+        return account_id(member, ASSET, tx_id)
+
+    def issue(self, to: bytes, amount: int, tx_id: bytes, valid_ms: tuple[int, int]) -> bytes:
+        """The central bank pays into an account."""
+        return self._sign(Kind.TRANSFER, Transfer(to, ASSET, amount), self.issuance, "issuance", tx_id, valid_ms)
+
+    def pay(
+        self, source: tuple[bytes, str], to: bytes, amount: int, tx_id: bytes, valid_ms: tuple[int, int]
+    ) -> bytes:
+        """A transfer from the account and key in `source`."""
+        return self._sign(Kind.TRANSFER, Transfer(to, ASSET, amount), source[0], source[1], tx_id, valid_ms)
+
+    def _sign(
+        self, kind: Kind, body: Body, author: bytes, signer: str, tx_id: bytes, valid_ms: tuple[int, int]
+    ) -> bytes:
+        key = key_of(signer)
+        payload = build_payload(
+            network_id=self._network_id,
+            tx_id=tx_id,
+            author=author,
+            kind=kind,
+            body=body,
+            valid_from_ms=valid_ms[0],
+            valid_until_ms=valid_ms[1],
+            signers=[public_bytes(key)],
+        )
+        return encode_envelope(payload, [sign(key, signing_hash(payload))])
+
+
+def _policy(name: str) -> Policy:
+    return single_key(public_bytes(key_of(name)))

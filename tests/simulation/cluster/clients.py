@@ -1,0 +1,153 @@
+"""The clients of a simulated network: they open accounts, pay, pay twice, overdraw, come late, and ask again.
+
+It must not know how nodes work: it submits bytes and hears results.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ledger.outcome import Outcome
+from node.results import Stage, SubmitResult
+from tests.simulation.cluster.bank import FUNDS, Bank
+from tests.simulation.cluster.node import START_MS
+from tests.simulation.cluster.report import Violation
+from tests.simulation.cluster.world import World
+
+DAY_MS = 86_400_000
+RETRY_MS = 1_500
+Submit = Callable[[str, bytes, Callable[[SubmitResult], None]], None]
+
+
+@dataclass(slots=True)
+class Order:
+    """One transaction as its client sees it. `answer` is the first final one: outcome, height, index."""
+
+    raw: bytes
+    author: bytes
+    tx_id: bytes
+    answer: tuple[Outcome, int, int] | None = None
+    certified: bool = False
+    refused: list[Outcome] = field(default_factory=list)
+    gives_up: bool = False
+
+
+class Clients:
+    """All clients together."""
+
+    def __init__(self, world: World, bank: Bank, nodes: list[str], submit: Submit) -> None:
+        """Clients who have done nothing; `submit` reaches a node, or nobody."""
+        self._world = world
+        self._bank = bank
+        self._nodes = nodes
+        self._submit = submit
+        self.orders: list[Order] = []
+        self.accounts: list[tuple[bytes, str]] = []
+
+    def open_accounts(self) -> None:
+        """Each bank opens two accounts."""
+        for number in range(2 * len(self._nodes)):
+            member, holder = f"bank{number // 2}", f"holder{number}"
+            tx_id = self._tx_id()
+            raw = self._bank.open_account(member, holder, tx_id, self._validity())
+            self._order(Order(raw, member.encode(), tx_id))
+            self.accounts.append((self._bank.account(member, tx_id), holder))
+
+    def fund_accounts(self) -> None:
+        """The central bank pays into every account."""
+        for account, _ in self.accounts:
+            tx_id = self._tx_id()
+            raw = self._bank.issue(account, FUNDS, tx_id, self._validity())
+            self._order(Order(raw, self._bank.issuance, tx_id))
+
+    def act(self) -> None:
+        """One client does something, sensible or not."""
+        random = self._world.random
+        kind = random.random()
+        source, target = random.sample(self.accounts, 2)
+        tx_id = self._tx_id()
+        if kind < 0.06:
+            self._pay(source, target[0], tx_id, FUNDS * 50, self._validity())
+        elif kind < 0.12:
+            until_ms = START_MS + int(self._world.now_ms) + random.randint(-500, 900)
+            self._pay(source, target[0], tx_id, 1, (START_MS - DAY_MS, until_ms))
+        elif kind < 0.18:
+            self._pay(source, target[0], tx_id, 2, self._validity())
+            self._pay(source, target[0], tx_id, 3, self._validity())
+        elif kind < 0.24 and self.orders:
+            self._send(random.choice(self.orders))
+        else:
+            self._pay(source, target[0], tx_id, random.randint(1, 400), self._validity())
+
+    def unsettled(self) -> list[Order]:
+        """Orders that no node has answered for good, and that may still be executed."""
+        return [order for order in self.orders if order.answer is None and not order.gives_up]
+
+    def uncertified(self) -> list[Order]:
+        """Orders that were executed and of whose certificate nobody has told."""
+        return [order for order in self.orders if order.answer is not None and not order.certified]
+
+    def ask_again(self, order: Order, node: str) -> None:
+        """Submit the same bytes to a given node."""
+        self._submit(node, order.raw, lambda result: self._heard(order, result))
+
+    def _pay(
+        self, source: tuple[bytes, str], to: bytes, tx_id: bytes, amount: int, valid_ms: tuple[int, int]
+    ) -> None:
+        raw = self._bank.pay(source, to, amount, tx_id, valid_ms)
+        self._order(Order(raw, source[0], tx_id))
+
+    def _order(self, order: Order) -> None:
+        self.orders.append(order)
+        self._send(order)
+        if self._world.random.random() < 0.25:
+            self._world.counts["submitted twice at once"] += 1
+            self._send(order)
+        self._world.schedule(RETRY_MS, lambda: self._retry(order))
+
+    def _retry(self, order: Order) -> None:
+        if order.answer is None and not order.gives_up:
+            self._world.counts["submitted again"] += 1
+            self._send(order)
+            self._world.schedule(RETRY_MS, lambda: self._retry(order))
+
+    def _send(self, order: Order) -> None:
+        self.ask_again(order, self._world.random.choice(self._nodes))
+
+    def _heard(self, order: Order, result: SubmitResult) -> None:
+        if result.stage in (Stage.EXECUTED, Stage.CERTIFIED):
+            self._executed(order, result)
+        elif result.stage is Stage.REFUSED:
+            self._world.counts[f"refused {result.outcome.name.lower()}"] += 1
+            order.refused.append(result.outcome)
+            order.gives_up = order.gives_up or (not result.held and result.outcome not in MAY_PASS)
+
+    def _executed(self, order: Order, result: SubmitResult) -> None:
+        answer = (result.outcome, result.height, result.index)
+        if order.answer is not None and answer != order.answer:
+            raise Violation(f"id {order.tx_id.hex()} was answered {order.answer}, later {answer}")
+        if order.answer is None:
+            self._world.counts[f"executed {result.outcome.name.lower()}"] += 1
+        elif result.repeated:
+            self._world.counts["first answer given again"] += 1
+        order.answer = answer
+        order.certified = order.certified or result.stage is Stage.CERTIFIED
+
+    def _tx_id(self) -> bytes:
+        return self._world.random.randbytes(16)
+
+    def _validity(self) -> tuple[int, int]:
+        return START_MS - DAY_MS, START_MS + DAY_MS
+
+
+MAY_PASS = frozenset(
+    {
+        Outcome.OVERLOADED,
+        Outcome.TOO_MANY_PENDING,
+        Outcome.NOT_YET_VALID,
+        Outcome.STOPPING,
+        Outcome.NO_QUORUM,
+        Outcome.UNKNOWN_AUTHOR,
+        Outcome.UNKNOWN_ACCOUNT,
+    }
+)
+"""Refusals after which a client tries again: another node, or the same later, may answer otherwise."""

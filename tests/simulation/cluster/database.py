@@ -1,0 +1,86 @@
+"""A Database in memory whose process can crash before, during and after each write, and whose disk then forgets.
+
+It must not know what the rows mean. Of the writes since the last sync a crash keeps a first part (none to all), as a
+journal on a disk does.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from random import Random
+from typing import NamedTuple
+
+
+class Batch(NamedTuple):
+    """One write."""
+
+    puts: dict[bytes, bytes]
+    deletes: tuple[bytes, ...]
+
+
+class SimulatedDisk:
+    """What outlives the process: `durable` for certain, and the batches written since the last sync."""
+
+    def __init__(self, random: Random, counts: Counter[str]) -> None:
+        """An empty disk."""
+        self._random = random
+        self._counts = counts
+        self.durable: dict[bytes, bytes] = {}
+        self.live: dict[bytes, bytes] = {}
+        self.unsynced: list[Batch] = []
+
+    def write(self, batch: Batch) -> None:
+        """Not synced yet."""
+        self.unsynced.append(batch)
+        _apply(self.live, batch)
+
+    def sync(self) -> None:
+        """All that was written is there for good."""
+        for batch in self.unsynced:
+            _apply(self.durable, batch)
+        self.unsynced.clear()
+
+    def crash(self) -> None:
+        """The process ended: some of what wasn't synced is lost."""
+        kept = self._random.randint(0, len(self.unsynced))
+        self._counts["unsynced writes lost"] += len(self.unsynced) - kept
+        for batch in self.unsynced[:kept]:
+            _apply(self.durable, batch)
+        self.unsynced.clear()
+        self.live = dict(self.durable)
+
+
+class SimulatedDatabase:
+    """One process's way to the disk. `point` may end the process; it is told where."""
+
+    def __init__(self, disk: SimulatedDisk, point: Callable[[str], None]) -> None:
+        """Open what is on the disk."""
+        self._disk = disk
+        self._point = point
+
+    def get(self, key: bytes) -> bytes | None:
+        """See node.ports.Database."""
+        return self._disk.live.get(key)
+
+    def scan(self, start: bytes, stop: bytes, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        """See node.ports.Database."""
+        keys = sorted((key for key in self._disk.live if start <= key < stop), reverse=reverse)
+        for key in keys:
+            yield key, self._disk.live[key]
+
+    def write(self, puts: Mapping[bytes, bytes], deletes: Iterable[bytes], sync: bool) -> None:
+        """See node.ports.Database."""
+        self._point("before a write")
+        self._disk.write(Batch(dict(puts), tuple(deletes)))
+        if sync:
+            self._point("during a sync")
+            self._disk.sync()
+        self._point("after a write")
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def _apply(rows: dict[bytes, bytes], batch: Batch) -> None:
+    for key in batch.deletes:
+        rows.pop(key, None)
+    rows.update(batch.puts)

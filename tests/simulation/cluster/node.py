@@ -1,0 +1,250 @@
+"""One simulated machine: the real driver and store on simulated ports, which ends and starts again.
+
+It must not know what the other machines do, nor what must hold (oracle.py).
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from node.driver import Driver, DriverConfig, Ports
+from node.messages import NodeMessage
+from node.ports import TimerHandle
+from node.results import StopReason
+from node.store import Store
+from tests.simulation.cluster.database import SimulatedDatabase, SimulatedDisk
+from tests.simulation.cluster.profile import Profile, Rates
+from tests.simulation.cluster.world import World
+
+T = TypeVar("T")
+
+START_MS = 1_790_000_000_000
+"""The wall clock at virtual time zero."""
+
+
+class Crashed(BaseException):
+    """The process ends here; nothing of it runs on."""
+
+
+class Surroundings(Protocol):
+    """What a node tells the cluster around it."""
+
+    def send(self, sender: str, to: str, message: NodeMessage) -> None:
+        """A message leaves."""
+        ...
+
+    def reachable(self, node: str) -> frozenset[str]:
+        """The nodes that this one has links to."""
+        ...
+
+    def crashes_here(self) -> bool:
+        """Whether the process that asks ends now."""
+        ...
+
+    def crashed(self, node: str) -> None:
+        """A process has ended."""
+        ...
+
+    def stopped(self, node: str, reason: StopReason) -> None:
+        """A node has stopped itself."""
+        ...
+
+    def logged(self, node: str, event: str, fields: dict[str, Any]) -> None:
+        """A line of the log."""
+        ...
+
+    def executed(self, node: str, height: int) -> None:
+        """A node has executed a block."""
+        ...
+
+
+class SimulatedNode:
+    """The machine: its disk and clock stay, processes come and go."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        world: World,
+        profile: Profile,
+        rates: Rates,
+        identity: tuple[str, ec.EllipticCurvePrivateKey],
+        genesis_raw: bytes,
+    ) -> None:
+        """A machine that is switched off."""
+        self.id, self._key = identity
+        self.disk = SimulatedDisk(world.random, world.counts)
+        self.driver: Driver | None = None
+        self.store: Store | None = None
+        self._around = around
+        self._world = world
+        self._profile = profile
+        self._rates = rates
+        self._genesis_raw = genesis_raw
+        self._offset_ms = world.random.randint(-rates.clock_offset_ms, rates.clock_offset_ms)
+        self._pace = 1.0 + world.random.uniform(-rates.clock_drift, rates.clock_drift)
+        self._process = 0
+
+    def start(self) -> None:
+        """Start a process on what the disk holds."""
+        self._process += 1
+        process = self._process
+        self.run(process, lambda: self._boot(process))
+
+    def run(self, process: int, action: Callable[[], None]) -> None:
+        """Do something in this process, if it still runs; it may crash meanwhile."""
+        if process != self._process:
+            return
+        try:
+            action()
+        except Crashed:
+            self.crash()
+
+    def current(self, action: Callable[[Driver], None]) -> bool:
+        """Do something with the running driver; whether there is one."""
+        driver = self.driver
+        if driver is None:
+            return False
+        self.run(self._process, lambda: action(driver))
+        return True
+
+    def crash(self) -> None:
+        """End the process, and lose what it hadn't synced."""
+        self._process += 1
+        self.driver = self.store = None
+        self.disk.crash()
+        self._around.crashed(self.id)
+
+    def later(self, delay_ms: float, action: Callable[[], None]) -> None:
+        """Something this process does later, if it still runs then."""
+        process = self._process
+        self._world.schedule(delay_ms, lambda: self.run(process, action))
+
+    def point(self, where: str) -> None:
+        """A place where processes end."""
+        if self._around.crashes_here():
+            self._world.counts[f"crashes {where}"] += 1
+            raise Crashed(where)
+
+    # The ports: Clock, Timers, Peers, Random, Log.
+
+    def now_ms(self) -> int:
+        """This machine's wall clock."""
+        return START_MS + self._offset_ms + int(self._world.now_ms * self._pace)
+
+    def monotonic_ms(self) -> int:
+        """This machine's other clock."""
+        return int(self._world.now_ms * self._pace)
+
+    def call_later(self, delay_ms: int, callback: Callable[[], None]) -> TimerHandle:
+        """See node.ports.Timers."""
+        timer = _Timer(callback)
+        self.later(delay_ms / self._pace, timer.fire)
+        return timer
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """See node.ports.Timers."""
+        self.later(0, callback)
+
+    def send(self, to: str, message: NodeMessage) -> None:
+        """See node.ports.Peers."""
+        self.point("before a message leaves")
+        self._around.send(self.id, to, message)
+
+    def connected(self) -> frozenset[str]:
+        """See node.ports.Peers."""
+        return self._around.reachable(self.id)
+
+    def randrange(self, stop: int, /) -> int:
+        """See node.ports.Random."""
+        return self._world.random.randrange(stop)
+
+    def bytes(self, count: int, /) -> bytes:
+        """See node.ports.Random."""
+        return self._world.random.randbytes(count)
+
+    def info(self, event: str, **fields: Any) -> None:
+        """See node.ports.Log."""
+        self._around.logged(self.id, event, fields)
+
+    warning = error = info
+
+    def _boot(self, process: int) -> None:
+        self._world.note(f"{self.id} starts")
+        store = Store.open(SimulatedDatabase(self.disk, self.point), self._genesis_raw, self.id)
+        ports = Ports(
+            clock=self,
+            timers=self,
+            peers=self,
+            verify=_Worker(self, self._world, 3),
+            disk=_Worker(self, self._world, self._rates.sync_ms),
+            execute=_Worker(self, self._world, self._rates.sync_ms),
+            random=self,
+            log=self,
+        )
+        config = DriverConfig(
+            self.id, self._world.random.randbytes(16), self._key, self._profile.tick_ms, election_ticks=10
+        )
+        driver = Driver(config, store, ports, lambda reason: self._around.stopped(self.id, reason))
+        driver.on_block(lambda height: self._around.executed(self.id, height))
+        self.driver, self.store = driver, store
+        self._tick(driver)
+        for peer in sorted(self.connected()):
+            driver.on_connected(peer)
+
+    def _tick(self, driver: Driver) -> None:
+        driver.tick()
+        self.later(self._profile.tick_ms * self._world.random.uniform(0.9, 1.1) / self._pace, lambda: self._tick(driver))
+
+
+class _Timer:
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self._callback: Callable[[], None] | None = callback
+
+    def cancel(self) -> None:
+        self._callback = None
+
+    def fire(self) -> None:
+        if self._callback is not None:
+            self._callback()
+
+
+class _Worker:
+    """A thread as events: a job runs some time after the one before, and its end is heard of later still."""
+
+    def __init__(self, node: SimulatedNode, world: World, slowest_ms: int) -> None:
+        self._node = node
+        self._world = world
+        self._slowest_ms = slowest_ms
+        self._jobs: deque[Callable[[], None]] = deque()
+        self._busy = False
+
+    def submit(
+        self, job: Callable[[], T], done: Callable[[T], None], failed: Callable[[BaseException], None]
+    ) -> None:
+        """See node.ports.Worker."""
+        self._jobs.append(lambda: self._run(job, done, failed))
+        if not self._busy:
+            self._next()
+
+    def _next(self) -> None:
+        self._busy = bool(self._jobs)
+        if self._jobs:
+            job = self._jobs.popleft()
+            self._node.later(self._world.random.random() ** 2 * self._slowest_ms, job)
+
+    def _run(
+        self, job: Callable[[], T], done: Callable[[T], None], failed: Callable[[BaseException], None]
+    ) -> None:
+        try:
+            result = job()
+        except (Crashed, AssertionError):
+            raise
+        except BaseException as error:
+            problem = error
+            self._node.later(0.1, lambda: failed(problem))
+        else:
+            self._node.point("after a job")
+            self._node.later(0.01 + self._world.random.random(), lambda: done(result))
+        self._next()

@@ -1,0 +1,117 @@
+"""What must hold of the nodes together, checked at every message, block and end of a run.
+
+It must not know how nodes work inside: it sees messages, disks and stores.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from consensus.messages import AppendEntriesReply, Message, RequestVoteReply, decode_message
+from ledger.audit import audit, verify_here
+from ledger.block import decode_block
+from ledger.certificate import decode_certificate, decode_seal, verify_certificate
+from ledger.codec import decode
+from ledger.outcome import Outcome
+from ledger.records import ACCOUNT_PREFIX, Account
+from ledger.state import State
+from ledger.view import ReadView
+from node.messages import NodeMessage, RaftFrame, SealShare
+from node.records import HARD_STATE, block_key, seal_key, unpack_record
+from node.store import Store
+from tests.simulation.cluster.chain import StoredChain
+from tests.simulation.cluster.clients import Order
+from tests.simulation.cluster.database import SimulatedDisk
+from tests.simulation.cluster.report import Violation
+
+
+class Oracle:
+    """Remembers what was led, executed and sealed anywhere in a run."""
+
+    def __init__(self, disks: Mapping[str, SimulatedDisk], counts: Counter[str]) -> None:
+        """Nothing has happened."""
+        self._disks = disks
+        self._counts = counts
+        self._leaders: dict[int, str] = {}
+        self._blocks: dict[int, bytes] = {}
+        self._seals: dict[int, bytes] = {}
+
+    def leads(self, node: str, term: int) -> None:
+        """Election safety: one leader a term (Raft paper 5.2)."""
+        if self._leaders.setdefault(term, node) != node:
+            raise Violation(f"{node} and {self._leaders[term]} both lead term {term}")
+
+    def sent(self, sender: str, message: NodeMessage) -> None:
+        """What a message promises must be on the sender's disk when it leaves."""
+        durable = self._disks[sender].durable
+        if isinstance(message, SealShare):
+            height = decode_seal(message.seal).height
+            if seal_key(height) not in durable:
+                raise Violation(f"{sender} sent its seal of {height} before it was synced")
+        elif isinstance(message, RaftFrame):
+            self._check_promise(sender, decode_message(message.data), durable)
+
+    def executed(self, node: str, store: Store, height: int) -> None:
+        """State machine safety, and equal seals: every node has the same at each height."""
+        entry, own = store.entry(height), store.own_seal(height)
+        if entry is None or own is None:
+            raise Violation(f"{node} executed block {height}, but stores no block or no seal of it")
+        block_hash = decode_block(entry.data).hash
+        if self._blocks.setdefault(height, block_hash) != block_hash:
+            raise Violation(f"{node} executed another block at height {height}")
+        if self._seals.setdefault(height, own.seal) != own.seal:
+            raise Violation(f"{node} sealed height {height} otherwise")
+
+    def check_end(self, stores: Mapping[str, Store], orders: list[Order]) -> None:
+        """At rest: the stores agree, audit clean, conserve money, and hold every answer that was given."""
+        for node, store in stores.items():
+            self._check_money(node, store)
+            self._check_answers(node, store, orders)
+            self._check_certificates(node, store)
+        node = min(stores)
+        report = audit(
+            StoredChain(stores[node]), network_id=None, verify=verify_here, progress=lambda done, of: None
+        )
+        if not report.clean:
+            raise Violation(f"the audit of {node} found {report.findings[:3]}")
+        self._counts["audited transactions"] += report.transactions
+
+    def _check_promise(self, sender: str, message: Message, durable: Mapping[bytes, bytes]) -> None:
+        if isinstance(message, AppendEntriesReply) and message.success and message.index:
+            if block_key(message.index) not in durable:
+                raise Violation(f"{sender} acknowledged block {message.index} before it was synced")
+        elif isinstance(message, RequestVoteReply) and message.granted and not message.pre_vote:
+            record = unpack_record(HARD_STATE, durable.get(HARD_STATE, b""))
+            if (record.term, record.payload) != (message.term, message.to.encode()):
+                raise Violation(f"{sender} voted for {message.to} in {message.term} before it was synced")
+
+    def _check_money(self, node: str, store: Store) -> None:
+        """Σ debits = Σ credits (payments.md): one asset, so over all accounts."""
+        accounts = [decode(row, Account) for _, row in store.scan(ACCOUNT_PREFIX)]
+        debits = sum(account.debits_posted for account in accounts)
+        credits = sum(account.credits_posted for account in accounts)
+        if debits != credits:
+            raise Violation(f"{node}: debits are {debits}, credits {credits}")
+        for account in accounts:
+            if account.balance < -account.limit:
+                raise Violation(f"{node}: account {account.number} is overdrawn to {account.balance}")
+
+    def _check_answers(self, node: str, store: Store, orders: list[Order]) -> None:
+        """Nothing that was answered as executed is lost, moved or changed; no id is there twice."""
+        state = State.open(store)
+        view = ReadView(store, lambda: state.registry)
+        for order in orders:
+            if order.answer is None or order.answer[0] is Outcome.ID_USED_WITH_OTHER_CONTENT:
+                continue
+            seen = view.seen(order.author, order.tx_id)
+            if seen is None or (Outcome(seen.outcome), seen.height, seen.index) != order.answer:
+                raise Violation(f"{node}: id {order.tx_id.hex()} was answered {order.answer}, it has {seen}")
+
+    def _check_certificates(self, node: str, store: Store) -> None:
+        state = State.open(store)
+        height = 1
+        while (found := store.certificate_from(height)) is not None:
+            seal = verify_certificate(decode_certificate(found[1]), state.registry.certifiers_at(0))
+            if self._blocks.get(seal.height) != seal.header_hash:
+                raise Violation(f"{node} holds a certificate of another block at {seal.height}")
+            self._counts["certificates verified"] += 1
+            height = found[0] + 1
