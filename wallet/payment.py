@@ -102,7 +102,7 @@ def build_transfer(
     uetr: bytes | None = None,
     reference: bytes | None = None,
 ) -> Draft:
-    """A transfer between two addresses of a decimal amount. Raises PaymentMalformed, which names the field."""
+    """A transfer of a decimal amount between two addresses. Raises PaymentMalformed, naming the field."""
     scale = names.scale_of(asset)
     if scale is None:
         raise PaymentMalformed(

@@ -1,7 +1,7 @@
 """The file in which a payment goes from who builds it to each who signs it, and what it would do, in words.
 
-JSON that a person can read: the human form of the payload (ledger/json_form.py) and the signatures so far. The
-bytes that are signed are always made from the form that is shown, so nobody signs what they can't see.
+JSON that a person can read: the human form of the payload (ledger/json_form.py), and the signatures so far.
+The bytes that are signed are always made from the form that is shown, so nobody signs what they can't see.
 It must not know keys; it reads and writes files, and no network.
 """
 
@@ -57,8 +57,8 @@ def encode_draft(draft: Draft) -> bytes:
 def decode_draft(data: bytes, network: Names | None = None, network_id: bytes | None = None) -> Draft:
     """The draft in `data`, its form and its signatures checked. Raises PaymentMalformed.
 
-    A file's own word for an asset's decimals is not to be trusted: with the wrong scale, 10.00 shows as 0.10. Give
-    `network` and `network_id` as the genesis document or one's own node has them, and both are compared.
+    A file's own word for an asset's decimals is not to be trusted: with another scale, 10.00 shows as 0.10.
+    Give `network` and `network_id` as the genesis document or one's own node has them, and both are compared.
     """
     if len(data) > MOST_FILE_BYTES:
         raise _malformed(f"it is longer than {MOST_FILE_BYTES:,} bytes")
@@ -67,7 +67,7 @@ def decode_draft(data: bytes, network: Names | None = None, network_id: bytes | 
         names = Names(file.network_name, file.scales.get)
         payload = payload_from_json(file.payment, names)
         signatures = {parse_hex(key): parse_hex(signature) for key, signature in file.signatures.items()}
-    except (msgspec.DecodeError, UnicodeDecodeError, Malformed) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Malformed) as error:
         raise _malformed(str(error)) from error
     draft = draft_of(payload, names, signatures)
     _check_network(draft, network, network_id)
@@ -88,7 +88,7 @@ def write_draft(path: Path, draft: Draft) -> None:
 
 
 def describe(draft: Draft) -> list[str]:
-    """What the payment would do, for the person about to sign it: one line each, the sentence first."""
+    """What the payment would do, for the person about to sign it: the sentence first, then the details."""
     form = payload_bytes_to_json(draft.payload, draft.names)
     payload, body = draft.decoded()
     words = {key: _words(value) for key, value in dict(form["body"]).items()}  # type: ignore[call-overload]

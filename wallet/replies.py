@@ -38,7 +38,7 @@ def decode_json(type_: type[T]) -> Callable[[Reply], T]:
     def decode(reply: Reply) -> T:
         try:
             return msgspec.json.decode(reply.body, type=type_)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise not_a_node(reply) from error
 
     return decode
@@ -127,5 +127,5 @@ def _problem(reply: Reply) -> Problem | None:
 def _decoded(reply: Reply, type_: type[T]) -> T | None:
     try:
         return msgspec.json.decode(reply.body, type=type_)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
