@@ -525,7 +525,7 @@ def test_restarts_from_its_disk_and_delivers_again_what_was_not_applied() -> Non
 
 
 def test_stepping_down_drops_waiting_reads_and_leases() -> None:
-    """A read belongs to one leadership: a later one of the same node neither answers it nor inherits a lease."""
+    """A read belongs to one leadership: a later one of the same node neither answers it nor has its lease."""
     caller = _leader_with_lease()
     caller.raft.transfer_leadership("b")
     caller.raft.read_index(b"x")
