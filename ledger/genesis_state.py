@@ -123,7 +123,7 @@ def _progress(
     registry_root: bytes,
 ) -> Progress:
     root = state_root(accounts_root, registry_root)
-    seal = genesis_seal(genesis_network_id, registry.certifiers_at(0), root)
+    seal_raw = encode_seal(genesis_seal(genesis_network_id, registry.certifiers_at(0), root))
     return Progress(
         network_id=genesis_network_id,
         network_name=genesis.name,
@@ -135,7 +135,8 @@ def _progress(
         time_ms=genesis.time_ms,
         basis_height=0,
         account_count=len(genesis.assets),
-        seal_hash=seal_hash(encode_seal(seal)),
+        seal_raw=seal_raw,
+        seal_hash=seal_hash(seal_raw),
         accounts_root=accounts_root,
         registry_root=registry_root,
         log=Frontier(),

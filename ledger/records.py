@@ -178,6 +178,7 @@ class Progress(Record, frozen=True):
     time_ms: Uint
     basis_height: Uint
     account_count: Uint
+    seal_raw: bytes
     seal_hash: Bin32
     accounts_root: Bin32
     registry_root: Bin32

@@ -13,9 +13,9 @@ from typing import Final
 
 from ledger import accounts_tree, records, registry_tree
 from ledger.accounts_tree import AccountsTree, TreeUpdate
-from ledger.block import Parent, Scheduled
+from ledger.block import Parent, Scheduled, parent_of_header
 from ledger.cache import GenerationCache
-from ledger.certificate import Seal
+from ledger.certificate import Seal, seal_hash
 from ledger.codec import Malformed, decode
 from ledger.genesis import FIRST_MEMBERSHIP_VERSION
 from ledger.genesis_state import genesis_rows
@@ -207,3 +207,27 @@ def _check_roots(progress: Progress, tree: AccountsTree, registry_root: bytes) -
         raise StateCorrupted(f"{where} the account rows do not lead to the accounts root")
     if registry_root != progress.registry_root:
         raise StateCorrupted(f"{where} the registry's root row does not lead to the registry root")
+    try:
+        _check_progress(progress, decode(progress.seal_raw, Seal))
+    except Malformed as error:
+        raise StateCorrupted(f"{where} the progress row's header or seal cannot be read: {error}") from error
+
+
+def _check_progress(progress: Progress, seal: Seal) -> None:
+    """What the progress row says of its block and its trees must be what its own seal says."""
+    parent = Parent(progress.block_hash, progress.height, progress.term, progress.time_ms)
+    agreed = {
+        "block": not progress.height or parent_of_header(progress.header_raw) == parent,
+        "seal hash": seal_hash(progress.seal_raw) == progress.seal_hash,
+        "seal height": seal.height == progress.height,
+        "epoch": seal.epoch == progress.epoch,
+        "header hash": seal.header_hash == progress.block_hash,
+        "network id": seal.network_id == progress.network_id,
+        "state root": seal.state_root == state_root(progress.accounts_root, progress.registry_root),
+        "log root": seal.log_root == progress.log.root(),
+    }
+    for name, agrees in agreed.items():
+        if not agrees:
+            raise StateCorrupted(
+                f"at height {progress.height} the progress row contradicts itself in its {name}"
+            )

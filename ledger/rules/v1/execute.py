@@ -146,6 +146,7 @@ def _seal(draft: Draft, block: Block, outcomes: tuple[tuple[Outcome, Place | Non
         time_ms=header.time_ms,
         basis_height=basis,
         account_count=draft.account_count,
+        seal_raw=seal_raw,
         seal_hash=seal_hash(seal_raw),
         accounts_root=tree.root,
         registry_root=registry.root,

@@ -197,6 +197,13 @@ class World:
             raise KeyError(f"There is no account {account_id.hex()}.")
         return account
 
+    def account_numbered(self, number: int) -> bytes:
+        """The id of the account of this number."""
+        account = self.state.account(number)
+        if account is None:
+            raise KeyError(f"There is no account number {number}.")
+        return account.id
+
     def version(self, account_id: bytes) -> int:
         """An account's version."""
         return self.account(account_id).version
