@@ -1,0 +1,325 @@
+"""Auditing: a clean chain is clean, and each thing forged in it is named by block, payment and key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pytest
+from msgspec.structs import replace
+
+from ledger import keys
+from ledger.audit import MAX_FINDINGS, SIGNATURE_CHUNK, audit, verify_here
+from ledger.audit_report import AuditReport, Check, MemoryScratch
+from ledger.block import decode_block, encode_block, make_block
+from ledger.bodies import OpenAccount, Transfer
+from ledger.certificate import decode_seal, encode_certificate, encode_seal, make_certificate, seal_hash
+from ledger.codec import encode
+from ledger.keys import account_id
+from ledger.records import ACCOUNT_PREFIX, account_row_key, history_row_key
+from tests.unit.ledger.rules.world import (
+    ISSUANCE,
+    NODE,
+    TELLER,
+    World,
+    policy,
+    private_key,
+    public_key,
+)
+
+PAYER, PAYEE = 51, 52
+
+
+@dataclass
+class Chain:
+    """A chain in memory, any part of which a test may change."""
+
+    genesis_raw: bytes
+    blocks: dict[int, bytes]
+    seals: dict[int, tuple[bytes, bytes]]
+    certificates: dict[int, bytes]
+    rows: dict[bytes, bytes]
+
+    def genesis(self) -> bytes:
+        """The genesis document."""
+        return self.genesis_raw
+
+    def tip(self) -> int:
+        """The highest height."""
+        return max(self.seals)
+
+    def block(self, height: int) -> bytes | None:
+        """The block of a height."""
+        return self.blocks.get(height)
+
+    def certificate(self, height: int) -> bytes | None:
+        """The certificate of a height."""
+        return self.certificates.get(height)
+
+    def own_seal(self, height: int) -> tuple[bytes, bytes] | None:
+        """The seal that alpha's node signed for a height."""
+        return self.seals.get(height)
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Stored rows in the order of their keys."""
+        return iter(sorted((key, row) for key, row in self.rows.items() if key.startswith(prefix)))
+
+
+def sealed(seal_raw: bytes, node: str = "alpha-1") -> bytes:
+    """A node's signature over a seal."""
+    return keys.sign(private_key(NODE[node]), seal_hash(seal_raw))
+
+
+def certified(seal_raw: bytes, nodes: Sequence[str] = ("alpha-1", "beta-1")) -> bytes:
+    """A certificate of a seal by these nodes."""
+    return encode_certificate(make_certificate(seal_raw, [(node, sealed(seal_raw, node)) for node in nodes]))
+
+
+def build() -> Chain:
+    """Heights 1 to 8: a term opened, two accounts opened, one funded, and five payments, one a redemption."""
+    world = World()
+    world.block(term=1)
+    ids = [world.new_id(), world.new_id()]
+    banks = ("alpha", "beta")
+    accounts = [account_id(bank, "EUR", tx_id) for bank, tx_id in zip(banks, ids, strict=True)]
+    world.block(
+        *(
+            world.envelope(bank, OpenAccount("EUR", policy(key)), [TELLER[bank]], tx_id=tx_id, signed=True)
+            for bank, key, tx_id in zip(banks, (PAYER, PAYEE), ids, strict=True)
+        )
+    )
+
+    def pay(payer: bytes, key: int, payee: bytes, amount: int) -> None:
+        world.block(world.envelope(payer, Transfer(payee, "EUR", amount), [key], signed=True))
+
+    pay(world.issuance(), ISSUANCE, accounts[0], 1000)
+    for amount in (10, 20, 9999):
+        pay(accounts[0], PAYER, accounts[1], amount)
+    pay(accounts[1], PAYEE, accounts[0], 5)
+    pay(accounts[1], PAYEE, world.issuance(), 7)
+    seals = dict(enumerate(world.seals, 1))
+    return Chain(
+        world.genesis_raw,
+        {block.header.height: block.raw for block in world.blocks},
+        {height: (raw, sealed(raw)) for height, raw in seals.items()},
+        {height: certified(raw) for height, raw in seals.items()},
+        dict(world.rows.rows),
+    )
+
+
+BUILT = build()
+
+
+@pytest.fixture
+def chain() -> Chain:
+    """The chain, a copy for each test to spoil."""
+    return Chain(
+        BUILT.genesis_raw, dict(BUILT.blocks), dict(BUILT.seals), dict(BUILT.certificates), dict(BUILT.rows)
+    )
+
+
+def run(chain: Chain) -> AuditReport:
+    """The audit of a chain as alpha's node keeps it."""
+    return audit(chain, own_node="alpha-1", network_id=keys.tagged_hash("genesis", BUILT.genesis_raw))
+
+
+def codes(report: AuditReport) -> list[tuple[str, int | None, int | None]]:
+    """What was found, and where."""
+    return [(finding.code, finding.height, finding.index) for finding in report.findings]
+
+
+def test_a_clean_chain_is_clean(chain: Chain) -> None:
+    """Everything is counted, supplies and net positions are right, and nothing is found."""
+    report = run(chain)
+    assert report.findings == ()
+    assert report.clean
+    assert (report.tip, report.replayed, report.blocks, report.transactions) == (8, 8, 8, 8)
+    assert (report.payments, report.certificates, report.own_seals) == (5, 8, 8)
+    assert report.signatures == 8 + 8
+    assert report.rows == len(chain.rows)
+    assert report.supply == {"EUR": 993, "USD": 0}
+    assert report.issued == {"EUR": 993}
+    assert report.positions == {"EUR": {"alpha": -25, "beta": 25}}
+
+
+def test_progress_and_scratch_are_the_callers(chain: Chain) -> None:
+    """Progress comes after each block, and the replay is left in the scratch that was given."""
+    heights, scratch = list[tuple[int, int]](), MemoryScratch()
+    audit(chain, progress=lambda height, tip: heights.append((height, tip)), scratch=scratch)
+    assert heights == [(height, 8) for height in range(1, 9)]
+    assert dict(scratch.scan(b"")) == chain.rows
+
+
+def test_another_network_is_named(chain: Chain) -> None:
+    """An audit that trusts another network id says so first."""
+    report = audit(chain, network_id=bytes(32))
+    assert codes(report) == [("genesis_mismatch", 0, None)]
+
+
+def test_genesis_that_is_none(chain: Chain) -> None:
+    """Without a genesis nothing can be replayed, and that is what is said."""
+    chain.genesis_raw = b"\x90"
+    assert [code for code, *_ in codes(run(chain))] == ["genesis_mismatch", "genesis_malformed"]
+
+
+def test_forged_payment_signature_is_named_by_block_payment_and_key(chain: Chain) -> None:
+    """A payment signed by nobody is found although everything else agrees with it."""
+    world = World()
+    world.block(term=1)
+    forged = world.envelope(world.issuance(), Transfer(bytes(21), "EUR", 5), [ISSUANCE])
+    good = world.envelope("alpha", OpenAccount("EUR", policy(1)), [TELLER["alpha"]], signed=True)
+    world.block(good, forged)
+    seals = {height: (raw, sealed(raw)) for height, raw in enumerate(world.seals, 1)}
+    forged_chain = Chain(
+        world.genesis_raw, {b.header.height: b.raw for b in world.blocks}, seals, {}, world.rows.rows
+    )
+    report = audit(forged_chain, own_node="alpha-1")
+    assert codes(report) == [("signature_bad", 2, 1)]
+    assert public_key(ISSUANCE).hex() in report.findings[0].what
+    assert forged.payload.tx_id.hex() in report.findings[0].what
+
+
+def test_verifier_is_the_callers(chain: Chain) -> None:
+    """Every signature passes through the callable that was given, in one batch here."""
+    batches = list[int]()
+
+    def count(checks: Sequence[Check]) -> Sequence[int]:
+        batches.append(len(checks))
+        return verify_here(checks)
+
+    report = audit(chain, own_node="alpha-1", verify=count)
+    assert report.clean
+    assert batches == [16]
+    assert SIGNATURE_CHUNK > 16
+
+
+@pytest.mark.parametrize("height", [1, 4, 8])
+def test_missing_and_malformed_blocks_stop_the_replay(chain: Chain, height: int) -> None:
+    """A block that is not there or not readable is named, and the replay says how far it came."""
+    raw = chain.blocks.pop(height)
+    report = run(chain)
+    assert codes(report) == [("block_missing", height, None), ("replay_stopped", height, None)]
+    assert report.replayed == height - 1
+    chain.blocks[height] = raw[:-1]
+    assert codes(run(chain)) == [("block_malformed", height, None), ("replay_stopped", height, None)]
+    chain.blocks[height] = BUILT.blocks[3 if height != 3 else 2]
+    assert codes(run(chain)) == [("block_malformed", height, None), ("replay_stopped", height, None)]
+
+
+def test_block_signed_by_a_stranger_goes_on(chain: Chain) -> None:
+    """A proposer's bad signature is found; what the block holds is replayed all the same."""
+    block = decode_block(chain.blocks[5])
+    signature = keys.sign(private_key(99), block.hash)
+    chain.blocks[5] = encode_block(block.header_raw, signature, block.body)
+    report = run(chain)
+    assert codes(report) == [("block_invalid", 5, None)]
+    assert "alpha-1" in report.findings[0].what
+    assert report.replayed == 8
+
+
+def test_left_out_payment_is_found(chain: Chain) -> None:
+    """A block emptied of its payment contradicts its header, its seal, the certificates and the rows."""
+    block = decode_block(chain.blocks[5])
+    chain.blocks[5] = encode_block(block.header_raw, block.signature, [])
+    report = run(chain)
+    found = codes(report)
+    assert found[0] == ("block_invalid", 5, None)
+    assert ("own_seal_differs", 5, None) in found
+    assert ("certificate_differs", 8, None) in found
+    assert {"row_differs", "row_extra"} <= {code for code, *_ in found}
+    assert report.replayed == 8
+
+
+def test_expired_payment_cannot_be_executed(chain: Chain) -> None:
+    """A block with a payment outside its time is invalid, and the replay stops there."""
+    world = World()
+    late = world.envelope("alpha", OpenAccount("EUR", policy(1)), [TELLER["alpha"]], signed=True)
+    block = make_block(
+        parent=world.state.parent,
+        scheduled=world.state.scheduled(1, 1),
+        term=0,
+        time_ms=2**62,
+        proposer="alpha-1",
+        boot=bytes(16),
+        body=[late.raw],
+        sign=lambda digest: keys.sign(private_key(NODE["alpha-1"]), digest),
+    )
+    chain = Chain(world.genesis_raw, {1: block.raw}, {1: (b"", b"")}, {}, world.rows.rows)
+    report = audit(chain)
+    assert codes(report) == [("block_invalid", 1, None), ("replay_stopped", 1, None)]
+    assert "transaction 0" in report.findings[0].what
+
+
+SPOILS: list[tuple[str, Callable[[Chain], None], list[tuple[str, int | None, int | None]]]] = [
+    (
+        "own seal with another state root",
+        lambda c: c.seals.__setitem__(4, other_seal(4)),
+        [("own_seal_differs", 4, None)],
+    ),
+    (
+        "own seal that is none",
+        lambda c: c.seals.__setitem__(4, (b"x", sealed(b"x"))),
+        [("own_seal_differs", 4, None)],
+    ),
+    (
+        "own seal signed by another node",
+        lambda c: c.seals.__setitem__(4, (c.seals[4][0], sealed(c.seals[4][0], "beta-1"))),
+        [("own_seal_signature_bad", 4, None)],
+    ),
+    (
+        "certificate of another seal",
+        lambda c: c.certificates.__setitem__(4, certified(other_seal(4)[0])),
+        [("certificate_differs", 4, None)],
+    ),
+    (
+        "certificate by too few",
+        lambda c: c.certificates.__setitem__(4, certified(c.seals[4][0], ["alpha-1"])),
+        [("certificate_invalid", 4, None)],
+    ),
+    (
+        "certificate that is none",
+        lambda c: c.certificates.__setitem__(4, b"\x90"),
+        [("certificate_invalid", 4, None)],
+    ),
+    ("row missing", lambda c: c.rows.__delitem__(history_row_key(5, 0)), [("row_missing", None, None)]),
+    ("row too many", lambda c: c.rows.__setitem__(history_row_key(99, 0), b""), [("row_extra", None, None)]),
+    ("last row of all missing", lambda c: c.rows.__delitem__(b"S"), [("row_missing", None, None)]),
+    (
+        "balance changed",
+        lambda c: c.rows.__setitem__(account_row_key(2), b"\x90"),
+        [("row_differs", None, None)],
+    ),
+]
+
+
+def other_seal(height: int) -> tuple[bytes, bytes]:
+    """A seal that alpha's node signed although its state root is not the replay's."""
+    raw = encode_seal(replace(decode_seal(BUILT.seals[height][0]), state_root=bytes(32)))
+    return raw, sealed(raw)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"), [case[1:] for case in SPOILS], ids=[case[0] for case in SPOILS]
+)
+def test_everything_stored_is_compared(
+    chain: Chain, spoil: Callable[[Chain], None], expected: list[tuple[str, int | None, int | None]]
+) -> None:
+    """Each forged seal, certificate or row is found, alone, and the replay goes on to the end."""
+    spoil(chain)
+    report = run(chain)
+    assert codes(report) == expected
+    assert report.replayed == 8
+
+
+def test_a_differing_seal_names_the_fields(chain: Chain) -> None:
+    """What differs from the replay is said by name."""
+    chain.seals[4] = other_seal(4)
+    assert run(chain).findings[0].what == "the seal differs from the replay in state_root"
+
+
+def test_findings_are_bounded_and_counted(chain: Chain) -> None:
+    """Beyond the thousandth, findings are counted and not kept."""
+    for number in range(MAX_FINDINGS + 3):
+        chain.rows[ACCOUNT_PREFIX + encode(number + 2**20)] = b""
+    report = run(chain)
+    assert (len(report.findings), report.findings_omitted) == (MAX_FINDINGS, 3)
