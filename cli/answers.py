@@ -59,7 +59,8 @@ def show_simulated(simulated: Simulated) -> None:
     outcome = simulated.outcome
     facts = (("would be", outcome.name), ("as of block", simulated.height))
     out.result(document, lambda: out.fields(facts))
-    out.say(f"{outcome.sentence} Nothing was submitted.")
+    words = "It would be executed." if outcome.number == EXECUTED else outcome.sentence
+    out.say(f"{words} Nothing was submitted.")
     click.get_current_context().exit(int(Exit.DONE if outcome.number == EXECUTED else Exit.REFUSED))
 
 
@@ -96,16 +97,13 @@ def _say(out: output.Output, answer: Answer, code: Exit, wait: str, saved: Path 
 
 def _refusal(answer: Answer) -> str:
     """Why, what to do, and who said so: a node's word leaves nothing on the chain."""
-    parts = [] if answer.outcome is None else [answer.outcome.sentence]
-    if answer.problem is not None:
-        parts.append(answer.problem.detail)
-    if answer.outcome is not None:
-        parts.append(answer.outcome.remedy)
-    elif answer.problem is not None:
-        parts.append(answer.problem.remedy)
-    if answer.decided_by == "node":
-        parts.append("A node said so; nothing is on the chain.")
-    return " ".join(parts)
+    told, problem = answer.outcome, answer.problem
+    sentence = told.sentence if told else problem.title if problem else "The transaction was refused."
+    if problem is not None and problem.detail.rstrip(".") != sentence.rstrip("."):
+        sentence = f"{sentence.rstrip('.')} ({problem.detail.rstrip('.')})."
+    remedy = told.remedy if told else problem.remedy if problem else ""
+    where = "A node said so; nothing is on the chain." if answer.decided_by == "node" else ""
+    return " ".join(part for part in (sentence, remedy, where) if part)
 
 
 def _pending(answer: Answer, wait: str) -> str:

@@ -9,14 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ledger.bodies import Kind, OpenAccount, Transfer
-from ledger.envelope import build_payload, encode_envelope, signing_hash
+from ledger.bodies import Body, Kind, OpenAccount, Transfer
+from ledger.envelope import build_payload
 from ledger.genesis import Genesis, decode_genesis, issuance_tx_id, network_id
-from ledger.keys import account_id, address, public_bytes, sign
+from ledger.keys import account_id, address, public_bytes
 from ledger.policy import single_key
 from node.provision import ADMIN, CUSTOMERS, ISSUANCE, TELLER
 from wallet.derive import derive_key
 from wallet.ids import derived_tx_id
+from wallet.payment import sign_payload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 # The opening transactions have fixed ids, so that the addresses follow from the members and names alone.
 BATCH = "nostro dev"
 MOST_ACCOUNTS = 1_000
+VALID_DAYS = 30
+MS_A_DAY = 86_400_000
 FIRST_BALANCE_UNITS = 10_000
 """What each account starts with, in whole units of its asset."""
 
@@ -60,20 +63,11 @@ class Funding:
     transfers: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """From when until when what is signed may stand in a block (Unix ms)."""
-
-    from_ms: int
-    until_ms: int
-
-
-def plan_funding(
-    genesis_raw: bytes, members: Mapping[str, MemberKeys], count: int, window: Window
-) -> Funding:
+def plan_funding(genesis_raw: bytes, members: Mapping[str, MemberKeys], count: int) -> Funding:
     """`count` accounts, spread over the banks in turn, of the network's first asset.
 
-    `members` holds each member's keys by alias (node/provision.py).
+    `members` holds each member's keys by alias (node/provision.py). Called again for the same network it
+    signs the same contents, so that what was cut short can be submitted again.
     """
     genesis = decode_genesis(genesis_raw)
     asset = genesis.assets[0]
@@ -81,16 +75,35 @@ def plan_funding(
     accounts = tuple(
         _account(genesis, members, banks[index % len(banks)], account_name(index)) for index in range(count)
     )
-    network = network_id(genesis_raw)
     issuance = account_id(asset.issuer, asset.code, issuance_tx_id(0))
+    context = _Context(network_id(genesis_raw), genesis.time_ms)
     return Funding(
         accounts,
-        tuple(_opening(network, members[account.member][TELLER], account, window) for account in accounts),
-        tuple(
-            _issue(network, members[asset.issuer][ISSUANCE], issuance, account, window)
-            for account in accounts
-        ),
+        tuple(_opening(context, members[account.member][TELLER], account) for account in accounts),
+        tuple(_issue(context, members[asset.issuer][ISSUANCE], issuance, account) for account in accounts),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    network: bytes
+    genesis_ms: int
+
+    def signed(
+        self, key: ec.EllipticCurvePrivateKey, tx_id: bytes, author: bytes, kind: Kind, body: Body
+    ) -> bytes:
+        """An envelope by one signer, valid from genesis on for `VALID_DAYS`."""
+        payload = build_payload(
+            network_id=self.network,
+            tx_id=tx_id,
+            author=author,
+            kind=kind,
+            body=body,
+            valid_from_ms=self.genesis_ms,
+            valid_until_ms=self.genesis_ms + VALID_DAYS * MS_A_DAY,
+            signers=[public_bytes(key)],
+        )
+        return sign_payload(payload, [key])
 
 
 def wallet_keys(funding: Funding, members: Mapping[str, MemberKeys]) -> MemberKeys:
@@ -129,33 +142,15 @@ def _opening_id(name: str) -> bytes:
     return derived_tx_id(0, f"{BATCH} {name}", 0, "open")
 
 
-def _opening(
-    network: bytes, teller: ec.EllipticCurvePrivateKey, account: DevAccount, window: Window
-) -> bytes:
-    payload = build_payload(
-        network_id=network,
-        tx_id=_opening_id(account.name),
-        author=account.member.encode(),
-        kind=Kind.OPEN_ACCOUNT,
-        body=OpenAccount(account.asset, single_key(public_bytes(account.key))),
-        valid_from_ms=window.from_ms,
-        valid_until_ms=window.until_ms,
-        signers=[public_bytes(teller)],
-    )
-    return encode_envelope(payload, [sign(teller, signing_hash(payload))])
+def _opening(context: _Context, teller: ec.EllipticCurvePrivateKey, account: DevAccount) -> bytes:
+    body = OpenAccount(account.asset, single_key(public_bytes(account.key)))
+    author = account.member.encode()
+    return context.signed(teller, _opening_id(account.name), author, Kind.OPEN_ACCOUNT, body)
 
 
 def _issue(
-    network: bytes, issuer: ec.EllipticCurvePrivateKey, issuance: bytes, account: DevAccount, window: Window
+    context: _Context, issuer: ec.EllipticCurvePrivateKey, issuance: bytes, account: DevAccount
 ) -> bytes:
-    payload = build_payload(
-        network_id=network,
-        tx_id=derived_tx_id(0, f"{BATCH} {account.name}", 0, "fund"),
-        author=issuance,
-        kind=Kind.TRANSFER,
-        body=Transfer(account.account, account.asset, account.balance),
-        valid_from_ms=window.from_ms,
-        valid_until_ms=window.until_ms,
-        signers=[public_bytes(issuer)],
-    )
-    return encode_envelope(payload, [sign(issuer, signing_hash(payload))])
+    tx_id = derived_tx_id(0, f"{BATCH} {account.name}", 0, "fund")
+    body = Transfer(account.account, account.asset, account.balance)
+    return context.signed(issuer, tx_id, issuance, Kind.TRANSFER, body)

@@ -128,6 +128,7 @@ EXPLAINERS: Mapping[str, Callable[[Any], Explained]] = {
     "wallet.replies.Refused": _refused,
     "node.plan.PlanError": _what_and_remedy(Exit.USAGE),
     "node.provision.ProvisionError": _what_and_remedy(),
+    "node.local.LocalNetworkError": _what_and_remedy(),
     "node.config.ConfigError": _what_and_remedy(),
     "node.disk.StoreError": _what_and_remedy(),
     "ledger.codec.Malformed": _always("Check the value against docs/formats.md."),
