@@ -108,9 +108,10 @@ class Client:
 
         Only those without an outcome are submitted again. Raises BatchTooLarge.
         """
-        if len(envelopes) > MOST_BATCH_ENVELOPES or sum(map(len, envelopes)) > MOST_BATCH_BYTES - 5_000:
+        size_bytes = len(encode(list(envelopes)))
+        if len(envelopes) > MOST_BATCH_ENVELOPES or size_bytes > MOST_BATCH_BYTES:
             raise BatchTooLarge(
-                f"{len(envelopes):,} payments of {sum(map(len, envelopes)):,} bytes don't go in one batch.",
+                f"{len(envelopes):,} payments of {size_bytes:,} bytes don't go in one batch.",
                 f"Submit at most {MOST_BATCH_ENVELOPES:,} and {MOST_BATCH_BYTES:,} bytes at once.",
             )
         if not envelopes:

@@ -305,7 +305,7 @@ def test_wait_none() -> None:
 
 
 def test_wait_certified() -> None:
-    """Who waits for the certificate asks again while it is only executed, and gets the best at the deadline."""
+    """Who waits for the certificate asks again while it is only executed; the deadline ends that."""
     certified = says(submitted(status="certified"))
     answer, counts = submit_to([EXECUTED, PENDING, certified], wait="certified")
     assert (answer.status, counts) == ("certified", [3])
