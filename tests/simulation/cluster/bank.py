@@ -71,7 +71,9 @@ class Bank:
 
     def issue(self, to: bytes, amount: int, tx_id: bytes, valid_ms: tuple[int, int]) -> bytes:
         """The central bank pays into an account."""
-        return self._sign(Kind.TRANSFER, Transfer(to, ASSET, amount), self.issuance, "issuance", tx_id, valid_ms)
+        return self._sign(
+            Kind.TRANSFER, Transfer(to, ASSET, amount), self.issuance, "issuance", tx_id, valid_ms
+        )
 
     def pay(
         self, source: tuple[bytes, str], to: bytes, amount: int, tx_id: bytes, valid_ms: tuple[int, int]

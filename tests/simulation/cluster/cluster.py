@@ -1,4 +1,5 @@
-"""Whole nodes under one seed: setup in calm, chaos, healing, and a check that all that was asked for came about.
+"""Whole nodes under one seed: setup in calm, chaos, healing, and a check that all that was asked for
+came about.
 
 It must not know what nodes must guarantee (oracle.py) nor what one machine is (node.py).
 """
@@ -127,15 +128,16 @@ class Cluster:
         self._greet()
 
     def _come_to_rest(self) -> None:
-        """Liveness: once nothing fails, everything asked for is answered, and all nodes get to the same place."""
+        """Liveness: once nothing fails, everything asked for is answered, and all nodes get to the same
+        place.
+        """
         self._settle("what was submitted to be answered", self._profile.healing_limit_ms)
         limit_ms = self.world.now_ms + self._profile.healing_limit_ms
         self._run_until(lambda: self._is_at_rest() or self.world.now_ms > limit_ms)
         if not self._is_at_rest():
             raise Violation(f"the nodes don't come to rest: {self._positions()}")
         for order in self.clients.orders:
-            for node in self.nodes:
-                self.clients.ask_again(order, node)
+            self.clients.ask_again(order, self.world.random.choice(list(self.nodes)))
         self._run_until(lambda: self.world.now_ms > limit_ms or self._is_at_rest())
         self._settle("certificates of all that was executed", self._profile.healing_limit_ms)
         if self.clients.uncertified():
@@ -147,7 +149,8 @@ class Cluster:
         left = self.clients.unsettled()
         if left:
             raise Violation(
-                f"waited {limit_ms} ms for {what}, {len(left)} are left ({left[0].refused}): {self._positions()}"
+                f"waited {limit_ms} ms for {what}, {len(left)} are left ({left[0].refused}): "
+                f"{self._positions()}"
             )
 
     def _is_at_rest(self) -> bool:
@@ -156,7 +159,9 @@ class Cluster:
         return (
             len(statuses) == len(self.nodes)
             and len(heights) == 1
-            and all(s.pending == 0 and s.certified_height == s.last_height == s.executed_height for s in statuses)
+            and all(
+                s.pending == 0 and s.certified_height == s.last_height == s.executed_height for s in statuses
+            )
         )
 
     def _positions(self) -> list[str]:

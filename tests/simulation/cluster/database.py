@@ -1,13 +1,17 @@
-"""A Database in memory whose process can crash before, during and after each write, and whose disk then forgets.
+"""A Database in memory whose process can crash before, during and after each write, and whose disk then
+forgets.
 
-It must not know what the rows mean. Of the writes since the last sync a crash keeps a first part (none to all), as a
-journal on a disk does.
+It must not know what the rows mean. Of the writes since the last sync a crash keeps a first part (none
+to all), as a journal on a disk does.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from random import Random
 from typing import NamedTuple
+
+LOG = b"B"
+"""The prefix of the log's rows, whose replacement is counted."""
 
 
 class Batch(NamedTuple):
@@ -30,6 +34,12 @@ class SimulatedDisk:
 
     def write(self, batch: Batch) -> None:
         """Not synced yet."""
+        replaced = [
+            key
+            for key in batch.puts
+            if key[:1] == LOG and self.live.get(key, batch.puts[key]) != batch.puts[key]
+        ]
+        self._counts["log rows cut off or replaced"] += len(batch.deletes) + len(replaced)
         self.unsynced.append(batch)
         _apply(self.live, batch)
 

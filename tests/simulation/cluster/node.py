@@ -195,7 +195,10 @@ class SimulatedNode:
 
     def _tick(self, driver: Driver) -> None:
         driver.tick()
-        self.later(self._profile.tick_ms * self._world.random.uniform(0.9, 1.1) / self._pace, lambda: self._tick(driver))
+        self.later(
+            self._profile.tick_ms * self._world.random.uniform(0.9, 1.1) / self._pace,
+            lambda: self._tick(driver),
+        )
 
 
 class _Timer:
@@ -241,7 +244,7 @@ class _Worker:
             result = job()
         except (Crashed, AssertionError):
             raise
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - a worker hands over whatever its job raised
             problem = error
             self._node.later(0.1, lambda: failed(problem))
         else:

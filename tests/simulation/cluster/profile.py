@@ -14,16 +14,16 @@ class Profile:
     name: str
     cluster_sizes: tuple[int, ...] = (3, 3, 3, 5)
     setup_limit_ms: int = 20_000
-    chaos_ms: int = 9_000
+    chaos_ms: int = 6_000
     healing_limit_ms: int = 60_000
     tick_ms: int = 50
-    submit_every_ms: int = 90
+    submit_every_ms: int = 80
     drop: float = 0.12
     duplicate: float = 0.08
     delay_ms: int = 40
     sync_ms: int = 20
-    crash_at_point: float = 0.004
-    partition_every_ms: int = 900
+    crash_at_point: float = 0.006
+    partition_every_ms: int = 700
     clock_offset_ms: int = 1_400
     clock_drift: float = 0.02
 
