@@ -35,6 +35,7 @@ SUBMIT_PROBLEMS: Final = (400, 403, 406, 408, 409, 413, 415, 422, 429, 503, 504)
 SIMULATE_PROBLEMS: Final = (400, 406, 408, 413, 415, 429, 503, 504)
 BATCH_PROBLEMS: Final = (400, 406, 408, 413, 415)
 
+_NOT_OURS: Final = frozenset({"HTTPValidationError", "ValidationError"})
 _PROBLEM_EXAMPLES: Final = {
     400: Outcome.NOT_CANONICAL,
     403: Outcome.BAD_SIGNATURE,
@@ -57,7 +58,11 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     paths[PAYMENTS_PATH] = {"post": _submit_operation()}
     paths[BATCH_PATH] = {"post": _batch_operation()}
     paths[SIMULATE_PATH] = {"post": _simulate_operation()}
-    document["components"] = {"schemas": _schemas()}
+    # What FastAPI says of its own form of errors is left behind.
+    of_queries = {
+        name: value for name, value in document["components"]["schemas"].items() if name not in _NOT_OURS
+    }
+    document["components"] = {"schemas": {**of_queries, **_schemas()}}
     return document
 
 

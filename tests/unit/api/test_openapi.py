@@ -1,0 +1,120 @@
+"""The API's description: complete, stable in its names, true in its examples, readable offline."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.app import create_app
+from api.describe import PAGE, routes_page, write_page
+from api.examples import EXAMPLE_NAMES, envelope_example, example_envelope
+from api.problems import MEDIA_TYPE, OUTCOME_KINDS, OWN_KINDS
+from ledger.envelope import decode_envelope, verify_envelope
+from ledger.json_form import envelope_from_json
+from ledger.outcome import Outcome
+from tests.unit.api.client import Api
+from tests.unit.api.instant_host import InstantHost
+from tests.unit.ledger import sample
+
+OPERATIONS = {
+    "submitPayment": "POST /v1/payments",
+    "submitBatch": "POST /v1/payments/batch",
+    "simulatePayment": "POST /v1/simulate",
+    "getPayment": "GET /v1/payments/{tx_id}",
+    "getReceipt": "GET /v1/payments/{tx_id}/receipt",
+    "getAccount": "GET /v1/accounts/{address}",
+    "listPayments": "GET /v1/accounts/{address}/payments",
+    "getAccountProof": "GET /v1/accounts/{address}/proof",
+    "listBlocks": "GET /v1/blocks",
+    "getBlock": "GET /v1/blocks/{block}",
+    "getBlockBytes": "GET /v1/blocks/{block}/raw",
+    "getHeaderBytes": "GET /v1/blocks/{block}/header",
+    "getCertificate": "GET /v1/blocks/{block}/certificate",
+    "listMembers": "GET /v1/members",
+    "listNodes": "GET /v1/nodes",
+    "listAssets": "GET /v1/assets",
+    "getParameters": "GET /v1/parameters",
+    "listOutcomes": "GET /v1/outcomes",
+    "getNetwork": "GET /v1/network",
+    "getGenesis": "GET /v1/network/genesis",
+    "getCluster": "GET /v1/cluster",
+}
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    """The OpenAPI document."""
+    return create_app(InstantHost()).openapi()
+
+
+def operations(document: dict[str, Any]) -> dict[str, Any]:
+    """Every operation, by method and path."""
+    return {
+        f"{method.upper()} {path}": operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def test_operation_ids_are_stable(document: dict[str, Any]) -> None:
+    """Generated clients name their methods after these: they are for ever."""
+    found = {operation["operationId"]: where for where, operation in operations(document).items()}
+    assert found == OPERATIONS
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    """Each schema that is referred to is there."""
+    names = set(re.findall(r"#/components/schemas/(\w+)", str(document)))
+    assert names <= set(document["components"]["schemas"])
+    assert "Problem" in names
+
+
+def test_every_error_is_a_problem_that_is_listed(document: dict[str, Any]) -> None:
+    """No operation lists an error in another form, and none lists no errors."""
+    for where, operation in operations(document).items():
+        errors = {code: found for code, found in operation["responses"].items() if int(code) >= 400}
+        assert {"400", "406"} <= set(errors), where
+        for found in errors.values():
+            assert list(found["content"]) == [MEDIA_TYPE], where
+
+
+def test_the_example_is_a_good_envelope() -> None:
+    """Its signature verifies, and its JSON form stands for the same bytes."""
+    raw = example_envelope()
+    verify_envelope(decode_envelope(raw, sample.LIMITS))
+    assert envelope_from_json(envelope_example(), EXAMPLE_NAMES) == raw
+
+
+def test_problem_types_are_one_each() -> None:
+    """No two problems share a type, and each outcome but success has one."""
+    urns = [kind.urn for kind in (*OWN_KINDS, *OUTCOME_KINDS.values())]
+    assert len(urns) == len(set(urns))
+    assert set(OUTCOME_KINDS) == set(Outcome) - {Outcome.EXECUTED}
+
+
+def test_the_documentation_needs_no_other_server(api: Api) -> None:
+    """The page and all it loads come from the node."""
+    page = api.get("/docs")
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page.body.decode())
+    assert page.status == 200
+    assert loaded
+    for path in loaded:
+        assert path.startswith("/")
+        assert api.get(path).status == 200
+    assert api.get("/openapi.json").json["openapi"].startswith("3.")
+
+
+def test_the_page_of_the_documentation_is_as_generated(document: dict[str, Any]) -> None:
+    """docs/api.md ends with the routes and problems as the code has them: `python -m api.describe`."""
+    assert PAGE.read_text(encoding="utf-8").endswith(routes_page(document))
+
+
+def test_writing_the_page_keeps_what_is_written_by_hand(tmp_path: Path, document: dict[str, Any]) -> None:
+    """Only the part from the routes on is replaced."""
+    page = tmp_path / "api.md"
+    page.write_text("# By hand\n\n## Routes\n\nof long ago\n", encoding="utf-8")
+    write_page(page)
+    assert page.read_text(encoding="utf-8") == "# By hand\n\n" + routes_page(document)
