@@ -130,7 +130,7 @@ class Raft:
         """Append an entry as leader; the index it got, where it stays if it commits under this term.
 
         Raises NotLeader, TransferInProgress, TermNotOpened, TermAlreadyOpened, ProposalTooLarge (over
-        max_uncommitted_bytes by itself), UncommittedFull (an OPENING entry is exempt) or CannotPropose.
+        max_uncommitted_bytes by itself), UncommittedFull (of this leadership's proposals) or CannotPropose.
         """
         state = self._state
         entry = Entry(self.next_index, state.term, type, bytes(data))
@@ -344,7 +344,7 @@ class Raft:
             raise TermNotOpened(state.term)
         if size > limit:
             raise ProposalTooLarge(size, limit)
-        if not opening and state.uncommitted_bytes + size > limit:
+        if state.uncommitted_bytes + size > limit:
             raise UncommittedFull(limit)
 
     def _must_open(self) -> int | None:

@@ -260,10 +260,12 @@ def test_must_open_is_told_until_the_term_is_opened_and_repeated_each_election_t
 
 
 def test_a_full_leader_can_still_open_its_term() -> None:
-    """The opening entry is exempt from the bound on uncommitted bytes: without it nothing could commit."""
-    caller = Caller(replace(CONFIG, max_uncommitted_bytes=40))
+    """What it inherited doesn't count against the bound: without the opening entry nothing of it could commit."""
+    disk = MemoryStorage(VOTERS)
+    disk.append((Entry(1, 0, EntryType.NORMAL, b"x" * 100),))
+    caller = Caller(replace(CONFIG, max_uncommitted_bytes=40), disk=disk)
     caller.lead()
-    assert caller.raft.commit == 1
+    assert caller.raft.commit == 2
     caller.raft.propose(b"x")
     with pytest.raises(UncommittedFull):
         caller.raft.propose(b"y")
@@ -541,3 +543,16 @@ def test_stepping_down_drops_waiting_reads_and_leases() -> None:
     caller.work()
     assert caller.read_states() == []
     assert caller.raft.role is Role.LEADER
+
+
+def test_a_single_voter_is_reminded_to_open_its_term() -> None:
+    """Without peers no heartbeat makes a Ready; the reminder comes by itself, once each election timeout."""
+    caller = Caller(membership=Membership(("a",)))
+    caller.raft.campaign()
+    caller.work()
+    assert [ready.must_open for ready in caller.readys].count(1) == 1
+    caller.readys.clear()
+    for _ in range(20):
+        caller.raft.tick()
+        caller.work()
+    assert [ready.must_open for ready in caller.readys] == [1, 1]
