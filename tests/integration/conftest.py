@@ -1,4 +1,4 @@
-"""Networks of real node processes: one for tests that leave it whole, and fresh ones for those that don't."""
+"""Networks of real node processes: one for tests that leave it whole, one for those that don't."""
 
 from __future__ import annotations
 
@@ -25,15 +25,23 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNetwork]:
     yield from _running(tmp_path_factory.mktemp("running") / "net")
 
 
+@pytest.fixture(scope="session")
+def _shaken_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNetwork]:
+    yield from _running(tmp_path_factory.mktemp("shaken") / "net")
+
+
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[LocalNetwork]:
-    """Three nodes of the test's own, to be killed at will."""
-    yield from _running(tmp_path / "net")
+def shaken(_shaken_network: LocalNetwork) -> LocalNetwork:
+    """Three nodes to be killed at will: what an earlier test left dead is running again."""
+    dead = [node for node in _shaken_network.node_ids if not _shaken_network.is_running(node)]
+    _shaken_network.start(dead)
+    asyncio.run(_shaken_network.ready())
+    return _shaken_network
 
 
 @pytest.fixture
 def bank(request: pytest.FixtureRequest) -> Bank:
     """The keys of whichever network the test uses."""
-    name = "fresh" if "fresh" in request.fixturenames else "running"
+    name = "shaken" if "shaken" in request.fixturenames else "running"
     network: LocalNetwork = request.getfixturevalue(name)
     return Bank(network.network)
