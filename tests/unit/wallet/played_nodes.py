@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
@@ -43,15 +44,15 @@ class PlayedNode:
 
 
 @asynccontextmanager
-async def play(*script: Scene) -> AsyncIterator[PlayedNode]:
+async def play(*script: Scene, tls: ssl.SSLContext | None = None) -> AsyncIterator[PlayedNode]:
     """A running server; when the context ends it is gone, its open connections with it."""
     listener = socket.create_server(("127.0.0.1", 0))
-    node = PlayedNode(f"http://127.0.0.1:{listener.getsockname()[1]}", script)
+    node = PlayedNode(f"{'http' if tls is None else 'https'}://127.0.0.1:{listener.getsockname()[1]}", script)
     app = web.Application(client_max_size=16 * 1024 * 1024)
     app.router.add_route("*", "/{path:.*}", node.handle)
     runner = web.AppRunner(app, shutdown_timeout=0.01, handler_cancellation=True)
     await runner.setup()
-    await web.SockSite(runner, listener).start()
+    await web.SockSite(runner, listener, ssl_context=tls).start()
     try:
         yield node
     finally:

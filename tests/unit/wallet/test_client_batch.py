@@ -58,7 +58,8 @@ def submit_to(
 
 def test_all_decided() -> None:
     """One request in canonical bytes, an answer each in their order."""
-    results: list[bytes | Problem] = [submitted(0), problem_of(422, Outcome.INSUFFICIENT_FUNDS), submitted(2, Outcome.DEBIT_FROZEN)]
+    poor = problem_of(422, Outcome.INSUFFICIENT_FUNDS)
+    results: list[bytes | Problem] = [submitted(0), poor, submitted(2, Outcome.DEBIT_FROZEN)]
     answers, requests = submit_to(batch(*results))
     assert [answer.status for answer in answers] == ["executed", "refused", "executed"]
     assert [answer.tx_id for answer in answers] == [tx_id(0), tx_id(1), tx_id(2)]
@@ -146,5 +147,6 @@ def test_most_bytes() -> None:
 
     with pytest.raises(BatchTooLarge, match="8,388,608"):
         asyncio.run(scenario(MOST_BATCH_BYTES - framing_bytes + 1))
-    with pytest.raises(PaymentMalformed):  # It fits, and so it is looked at: one item of zeros is no envelope.
+    # This one fits, and so it is looked at: zeros are no envelope.
+    with pytest.raises(PaymentMalformed):
         asyncio.run(scenario(MOST_BATCH_BYTES - framing_bytes))
