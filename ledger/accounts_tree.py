@@ -139,7 +139,10 @@ def _changed_parents(stored: bytearray, changed: Mapping[int, bytes]) -> dict[in
         group = groups.get(parent)
         if group is None:
             start = parent * GROUP_BYTES
-            group = bytearray(b"\x01") + stored[start : start + GROUP_BYTES].ljust(GROUP_BYTES, b"\0")
+            group = bytearray(b"\x01")
+            group += stored[start : start + GROUP_BYTES]
+            if len(group) <= GROUP_BYTES:
+                group = group.ljust(GROUP_BYTES + 1, b"\0")
             groups[parent] = group
         place = number % WIDTH * HASH_BYTES + 1
         group[place : place + HASH_BYTES] = digest

@@ -114,8 +114,7 @@ class Draft:
         summary = _encode((outcome, self.height, index, debit, credit))
         history_hash = sha256(_HISTORY_TAG + account.history_hash + leaf_hash + summary).digest()
         entry_count = account.entry_count + 1
-        self.before.setdefault(account.id, account)
-        self.accounts[account.id] = self._read[account.id] = replace(
+        posted = replace(
             account,
             debits_posted=account.debits_posted + debit,
             credits_posted=account.credits_posted + credit,
@@ -123,7 +122,11 @@ class Draft:
             history_hash=history_hash,
             last_height=self.height,
             last_index=index,
-            **touch.changed,
+        )
+        account_id = account.id
+        self.before.setdefault(account_id, account)
+        self.accounts[account_id] = self._read[account_id] = (
+            replace(posted, **touch.changed) if touch.changed else posted
         )
         return HistoryEntry(
             account.number, debit, credit, entry_count, account.last_height, account.last_index

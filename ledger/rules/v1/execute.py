@@ -7,7 +7,7 @@ stored.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from typing import Final
 
 from ledger import merkle, records, registry_tree
 from ledger.accounts_tree import leaf_hash
@@ -26,6 +26,19 @@ from ledger.state_proof import state_root
 from ledger.view import View
 
 Place = tuple[int, int]
+
+_DUPLICATE_OF: Final = Outcome.DUPLICATE_OF.value
+_REPEATS: Final = (Outcome.DUPLICATE_OF, Outcome.ID_USED_WITH_OTHER_CONTENT)
+
+CONSUMING: Final = frozenset(
+    number.value
+    for number, info in OUTCOMES.items()
+    if info.on_chain and info.class_ is not OutcomeClass.AUTH and number not in _REPEATS
+)
+"""The numbers of the outcomes with which a transaction has used its id up (docs/formats.md, section 7).
+
+Plain numbers: hashing an enumeration's member takes a call in Python, for every payment.
+"""
 
 
 def preview(view: View, envelope: Envelope, height: int) -> tuple[Outcome, Place | None]:
@@ -65,14 +78,14 @@ def _transact(draft: Draft, envelope: Envelope) -> tuple[Outcome, Place | None]:
     outcome, first = preview(draft, envelope, draft.height)
     number = int(outcome)
     touches: tuple[Touch, ...] = ()
-    if outcome is Outcome.EXECUTED:
+    if not number:
         touches = KINDS[payload.kind].apply(draft, envelope, envelope.body)
-    elif consumes_id(outcome):
+    elif number in CONSUMING:
         author = draft.account_by_id(payload.author)
         touches = () if author is None else (Touch(author),)
-    if consumes_id(outcome):
+    if number in CONSUMING:
         draft.consume_id(payload.author, payload.tx_id, envelope.signing_hash, number)
-    duplicate_of = first if outcome is Outcome.DUPLICATE_OF else None
+    duplicate_of = first if number == _DUPLICATE_OF else None
     draft.record(
         outcome=number,
         duplicate_of=() if duplicate_of is None else (duplicate_of,),
@@ -83,27 +96,18 @@ def _transact(draft: Draft, envelope: Envelope) -> tuple[Outcome, Place | None]:
     return outcome, duplicate_of
 
 
-@cache
-def consumes_id(outcome: Outcome) -> bool:
-    """Whether a transaction with this outcome has used its id up (docs/formats.md, section 7)."""
-    repeats = outcome in (Outcome.DUPLICATE_OF, Outcome.ID_USED_WITH_OTHER_CONTENT)
-    return not repeats and OUTCOMES[outcome].class_ is not OutcomeClass.AUTH
-
-
 def outcome_leaf(outcome: Outcome, duplicate_of: Place | None) -> bytes:
     """The leaf of the outcomes tree (docs/formats.md, section 7)."""
     return encode((outcome.value, () if duplicate_of is None else (duplicate_of,)))
 
 
-@cache
-def _plain_outcome_hash(outcome: Outcome) -> bytes:
-    return merkle.leaf_hash(outcome_leaf(outcome, None))
+_EXECUTED_LEAF_HASH: Final = merkle.leaf_hash(outcome_leaf(Outcome.EXECUTED, None))
 
 
 def _outcomes_root(outcomes: Sequence[tuple[Outcome, Place | None]]) -> bytes:
     return merkle.root(
         [
-            _plain_outcome_hash(outcome) if first is None else merkle.leaf_hash(outcome_leaf(outcome, first))
+            merkle.leaf_hash(outcome_leaf(outcome, first)) if outcome else _EXECUTED_LEAF_HASH
             for outcome, first in outcomes
         ]
     )

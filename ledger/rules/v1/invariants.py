@@ -67,11 +67,12 @@ def check_rows(
                 raise InvariantViolated(
                     "entries_agree", f"row {index} names untouched account {entry.number}"
                 )
+            debit, credit = entry.debit, entry.credit
             total[0] += 1
-            total[1] += entry.debit
-            total[2] += entry.credit
-            net += entry.debit - entry.credit
-            if row.outcome and (entry.debit or entry.credit):
+            total[1] += debit
+            total[2] += credit
+            net += debit - credit
+            if row.outcome and (debit or credit):
                 raise InvariantViolated("refusals_post_nothing", f"row {index} has outcome {row.outcome}")
         if net:
             raise InvariantViolated(

@@ -11,7 +11,7 @@ from ledger.bodies import Kind as KindNumber
 from ledger.outcome import OUTCOMES, OutcomeClass
 from ledger.rules import RULES
 from ledger.rules.describe import body_fields, kinds_as_markdown
-from ledger.rules.v1.execute import consumes_id
+from ledger.rules.v1.execute import CONSUMING
 from ledger.rules.v1.kinds import KINDS
 
 ROOT = Path(__file__).parents[4]
@@ -32,7 +32,7 @@ def test_refusals_are_outcomes_of_the_chain_that_use_the_id_up() -> None:
         assert len(set(kind.refusals)) == len(kind.refusals)
         for outcome in kind.refusals:
             assert OUTCOMES[outcome].class_ in (OutcomeClass.STATE, OutcomeClass.CONFLICT)
-            assert consumes_id(outcome)
+            assert outcome.value in CONSUMING
 
 
 def test_formats_page_names_every_kind_and_field() -> None:
