@@ -47,6 +47,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """From a connection's first byte of a request (or from its start) until the headers are complete."""
     body_timeout_ms: int = 10_000
     """From the end of the headers until the body is complete."""
+    write_timeout_ms: int = 60_000
+    """For a client to take what was written to it, once it has stopped taking it."""
     idle_timeout_ms: int = 30_000
     """A connection kept alive between requests."""
     connections: int = 1_024

@@ -1,8 +1,8 @@
 """The connection under the HTTP face: uvicorn's httptools protocol, with a request's head bounded.
 
-uvicorn leaves three things open: how large the headers may grow, how long they may take, and what a refused
-connection is told. Here they are bounded and told as problems. Must not know of routes; bodies are
-api.guard's.
+uvicorn leaves open how large the headers may grow, how long they may take, how long an answer may lie
+unread, and what a refused connection is told. Here they are bounded and told as problems. Must not know of
+routes; bodies are api.guard's.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     limits: ClassVar[Limits] = DEFAULT_LIMITS
     _head_timer: asyncio.TimerHandle | None = None
+    _write_timer: asyncio.TimerHandle | None = None
     _in_head = False
     _head_size_bytes = 0
     _refusal: ProblemKind | None = None
@@ -55,7 +56,19 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection and its timer."""
         self._stop_head_timer()
+        self._stop_write_timer()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client is slower than the answer: it has so long to take what is written."""
+        super().pause_writing()
+        self._stop_write_timer()
+        self._write_timer = self.loop.call_later(self.limits.write_timeout_ms / 1000, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client has taken most of it."""
+        self._stop_write_timer()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; a head that stays incomplete counts against its size and its time."""
@@ -108,6 +121,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
     def _head_late(self) -> None:
         self._head_timer = None

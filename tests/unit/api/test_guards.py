@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Iterator
 
+import msgspec
 import pytest
+import uvicorn
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
+from uvicorn.server import ServerState
 
 from api.guard import BodyGuard
 from api.limits import DEFAULT_LIMITS
 from api.protocol import HEADER_OVERHEAD_BYTES, server_settings
 from ledger.codec import encode
-from tests.unit.api.client import Api, read_all
+from tests.unit.api.client import TIMEOUT_S, Api, read_all
 from tests.unit.api.conftest import TEST_LIMITS
 from tests.unit.api.instant_host import InstantHost
 from tests.unit.api.payments import issue
@@ -248,6 +252,39 @@ def test_a_route_reads_the_body_and_then_the_connection() -> None:
     scope = {"type": "http", "path": "/", "headers": [(b"transfer-encoding", b"chunked")]}
     asyncio.run(guard(scope, receive, send))
     assert heard[:2] == [{"type": "body", "body": b"ab"}, {"type": "http.disconnect"}]
+
+
+async def _never_reads(write_timeout_ms: int) -> list[Message]:
+    """What a route hears that sends without end to a client that reads nothing."""
+    heard: list[Message] = []
+    gone = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": bytes(32_000_000), "more_body": True})
+        heard.append(await receive())
+        gone.set()
+
+    limits = msgspec.structs.replace(TEST_LIMITS, write_timeout_ms=write_timeout_ms)
+    config = uvicorn.Config(app, **server_settings(limits))
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: server_settings(limits)["http"](config=config, server_state=ServerState(), app_state={}),  # type: ignore[call-arg]  # as uvicorn calls it
+        "127.0.0.1",
+        0,
+    )
+    with socket.create_connection(server.sockets[0].getsockname()) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        async with asyncio.timeout(TIMEOUT_S):
+            await gone.wait()
+    server.close()
+    return heard
+
+
+def test_an_answer_that_is_not_taken_is_given_up() -> None:
+    """A client that stops reading is cut off, so that it holds no memory for ever."""
+    assert asyncio.run(_never_reads(write_timeout_ms=100)) == [{"type": "http.disconnect"}]
 
 
 def test_the_server_is_given_the_limits() -> None:
