@@ -8,32 +8,21 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TypeVar
 
-from consensus.errors import MalformedMessage
-from consensus.messages import (
-    AppendEntries,
-    Heartbeat,
-    InstallSnapshot,
-    Message,
-    decode_message,
-    encode_message,
-)
-from consensus.raft import Config, Raft, Ready, Role
+from consensus.raft import Role
 from ledger.genesis import decode_genesis
 from ledger.state import State
 from node.admission import Admission
 from node.barriers import Barriers
 from node.driver_config import DriverConfig, Ports
-from node.evidence import keep_invalid_entry
-from node.executor import Committed, Done, Executor
+from node.executor import Done, Executor
 from node.halting import MUST_STOP, stop_word
 from node.handover import Handover, HandoverParts
-from node.intake import Executed, Intake, InvalidEntry, Surroundings
-from node.log_tail import Checked, LogTail
-from node.log_writer import LogWriter
+from node.heights import Heights
+from node.intake import Executed
 from node.marks import Marks
 from node.mempool import Mempool
 from node.messages import AskTransfer, Forward, Hello, NeedSeals, NodeMessage, RaftFrame, Refused, SealShare
-from node.proposer import Proposer, ProposerParts
+from node.raft_loop import Hooks, RaftLoop
 from node.results import DriverStatus, PeerView, StopReason, SubmitResult
 from node.seal_exchange import ExchangeParts, SealExchange
 from node.sealer import Around, Sealer
@@ -67,23 +56,18 @@ class Driver:
         self._ports = ports
         self._on_stop = on_stop
         self.counters: Counter[str] = Counter()
-        self._state = state = State.open(store)
-        self._executed = Executed(state.progress, state.registry)
+        self._state = State.open(store)
+        self._executed = Executed(self._state.progress, self._state.registry)
         self._voters = tuple(node.id for node in decode_genesis(store.genesis_raw).nodes)
         self._standing = Standing(certified=store.last_certified())
-        self._tail = LogTail(store, state.progress, self._voters)
-        self._raft = Raft(self._raft_config(), self._tail)
-        self._make_parts(state)
-        self._distrusted: set[tuple[str, int]] = set()
-        self._must_open: int | None = None
         self._ticks = 0
         self._in_turn = False
         self._again = False
         self._halted = False
         self._stopping_done: Callable[[], None] | None = None
         self._stop_deadline_ticks = 0
-        self._block_listeners: list[Callable[[int], None]] = []
-        self._height_waiters: list[tuple[int, Callable[[], None]]] = []
+        self._heights = Heights()
+        self._make_parts()
 
     # What comes in.
 
@@ -125,7 +109,7 @@ class Driver:
             return
         match message:
             case RaftFrame():
-                self._guarded(lambda: self._on_frame(sender, message.data))
+                self._guarded(lambda: self._loop.on_frame(sender, message.data))
             case Forward():
                 self._submissions.take_forwarded(sender, message)
             case SealShare():
@@ -160,11 +144,11 @@ class Driver:
         if height <= self.executed_height:
             done()
         else:
-            self._height_waiters.append((height, done))
+            self._heights.wait(height, done)
 
     def on_block(self, listener: Callable[[int], None]) -> None:
         """From now on call `listener` with the height of every block executed here."""
-        self._block_listeners.append(listener)
+        self._heights.listen(listener)
 
     def stop(self, done: Callable[[], None]) -> None:
         """Admit nothing more, hand leadership over, finish the writes under way, then call `done`."""
@@ -179,7 +163,7 @@ class Driver:
     @property
     def executed_height(self) -> int:
         """The newest block executed and stored here."""
-        return self._tail.executed
+        return self._loop.tail.executed
 
     @property
     def certified_height(self) -> int:
@@ -226,7 +210,13 @@ class Driver:
             pending=len(self._mempool),
             pending_bytes=self._mempool.size_bytes,
             peers=peers,
-            counters=dict(self.counters) | self._part_counters(),
+            counters=dict(self.counters)
+            | {
+                "refused_by_node": self._submissions.refused_count,
+                "seals_refused": self._seals.refused_count,
+                "appends_dropped": self._loop.appends_dropped,
+                "blocks_proposed": self._loop.proposer.proposed_count,
+            },
         )
 
     # One turn: everything that can be done now is done, in this order.
@@ -250,43 +240,7 @@ class Driver:
 
     def _move(self) -> None:
         self._barriers.flush(self._ports.clock.monotonic_ms())
-        self._drain()
-        while self._propose():
-            self._drain()
-
-    def _propose(self) -> bool:
-        if self._must_open is not None and self._proposer.open_term(self._must_open):
-            self._must_open = None
-            return True
-        return not self._standing.stopping and self._proposer.propose()
-
-    def _drain(self) -> None:
-        """Do the work of every Ready that Raft has."""
-        while (ready := self._raft.ready()) is not None:
-            self._handle(ready)
-
-    def _handle(self, ready: Ready) -> None:
-        if ready.must_open is not None:
-            self._must_open = ready.must_open
-        if ready.entries:
-            self._tail.take(ready.entries)
-        for message in ready.messages:
-            self._ports.peers.send(message.to, RaftFrame(encode_message(message)))
-        self._writer.write(ready)
-        for entry in ready.committed:
-            self._executor.execute(Committed(entry, self._tail.checked(entry.index, entry.term)))
-        for read in ready.read_states:
-            self._barriers.confirm(read, self.executed_height)
-        if ready.soft_state is not None:
-            self._lead_changed()
-
-    def _synced(self, ready: Ready) -> None:
-        """A Ready is on the disk: what it promises may leave, and it counts."""
-        if self._halted:
-            return
-        for message in ready.durable_messages:
-            self._ports.peers.send(message.to, RaftFrame(encode_message(message)))
-        self._guarded(lambda: self._raft.advance(ready.number))
+        self._loop.move(may_propose=not self._standing.stopping)
 
     def _lead_changed(self) -> None:
         raft, standing = self._raft, self._standing
@@ -299,64 +253,8 @@ class Driver:
         if led and not leads:
             self._mempool.unmark_proposed()
         if leads:
-            self._proposer.lead()
+            self._loop.proposer.lead()
         self._submissions.lead_changed()
-
-    # Blocks from the leader.
-
-    def _on_frame(self, sender: str, data: bytes) -> None:
-        try:
-            message = decode_message(data)
-        except MalformedMessage as error:
-            self.counters["malformed_frames"] += 1
-            self._ports.log.warning("malformed_frame", sender=sender, reason=str(error))
-            return
-        if message.sender != sender or message.to != self._config.node_id:
-            self.counters["malformed_frames"] += 1
-            self._ports.log.warning("misaddressed_frame", sender=sender, claims=message.sender, to=message.to)
-            return
-        self._on_raft_message(message)
-
-    def _on_raft_message(self, message: Message) -> None:
-        if isinstance(message, InstallSnapshot):
-            return  # This version keeps the whole log, so no honest leader sends one.
-        if isinstance(message, AppendEntries | Heartbeat):
-            if (message.sender, message.term) in self._distrusted:
-                self.counters["distrusted_messages"] += 1
-                return
-            if isinstance(message, AppendEntries) and message.entries:
-                self._intake.offer(message)
-                return
-        self._raft.step(message)
-
-    def _step_checked(self, message: AppendEntries, checked: tuple[Checked, ...]) -> None:
-        """Blocks of the leader that this node has checked: Raft may have them."""
-        for block in checked:
-            self._tail.stage(block)
-            self._marks.led(block.block.header.proposer, block.block.header.term)
-        self._guarded(lambda: self._raft.step(message))
-        self._guarded(self._drain)
-        self._tail.unstage()
-        if checked and message.commit < checked[-1].block.header.height:
-            self._watch.new_block(checked[-1].block.header)
-        self._turn()
-
-    def _distrust(self, message: AppendEntries, invalid: InvalidEntry) -> None:
-        """The leader of a term sent an invalid block: nothing of that term is believed of it any more."""
-        self.counters["invalid_blocks"] += 1
-        self._distrusted.add((message.sender, message.term))
-        self._ports.log.error(
-            "invalid_block",
-            sender=message.sender,
-            term=message.term,
-            height=invalid.entry.index,
-            reason=invalid.reason,
-        )
-        self._ports.disk.submit(
-            lambda: keep_invalid_entry(self._store, message.sender, message.term, invalid),
-            lambda _: None,
-            self._failed,
-        )
 
     # Executed blocks.
 
@@ -365,29 +263,19 @@ class Driver:
             return
         executed = done.executed
         self._executed = Executed(executed.progress, executed.registry)
-        self._tail.mark_executed(executed.height)
         self._admission.executed(executed.accounts)
         for envelope in done.envelopes:
             self._verified.forget(envelope.leaf_hash)
         self.counters["transactions"] += len(done.envelopes)
+        self._guarded(lambda: self._loop.executed(executed.height))
         if done.own is not None:
             self._watch.sealed(executed.height)
         self._guarded(lambda: self._seals.execute(done))
         if self._submissions.execute(done, executed.progress.time_ms):
             self._handover.ask("transactions that this node forwarded are passed over")
         self._barriers.execute(executed.height)
-        self._tell_height(executed.height)
-        self._guarded(self._intake.resume)
+        self._heights.reached(executed.height)
         self._turn()
-
-    def _tell_height(self, height: int) -> None:
-        for listener in self._block_listeners:
-            listener(height)
-        ready = [done for waited, done in self._height_waiters if waited <= height]
-        if ready:
-            self._height_waiters = [item for item in self._height_waiters if item[0] > height]
-            for done in ready:
-                done()
 
     def _on_certified(self, height: int) -> None:
         """The certificate of `height` is in the store."""
@@ -408,7 +296,7 @@ class Driver:
                 and len(self._voters) > 1
                 and self._ticks < self._stop_deadline_ticks
             )
-            or not (self._writer.idle and self._executor.idle and self._marks.idle)
+            or not (self._loop.idle and self._executor.idle and self._marks.idle)
         )
         if not waits:
             self._stopping_done = None
@@ -434,85 +322,61 @@ class Driver:
 
     # The parts, put together.
 
-    def _raft_config(self) -> Config:
-        config = self._config
-        return Config(
-            id=config.node_id,
-            applied=self._executed.progress.height,
-            random=self._ports.random,
-            election_ticks=config.election_ticks,
-            heartbeat_ticks=config.heartbeat_ticks,
-        )
-
-    def _make_parts(self, state: State) -> None:
-        self._verified = Verified()
-        self._mempool = Mempool(self._config.mempool)
-        self._waiters = Waiters()
-        self._make_writers(state)
-        self._make_raft_parts()
-        self._make_submissions()
-
-    def _make_writers(self, state: State) -> None:
-        """What brings things to the disk, and the seals that come of it."""
+    def _make_parts(self) -> None:
         config, ports, store = self._config, self._ports, self._store
-        self._writer = LogWriter(store, ports.disk, self._synced, self._turn, self._failed)
+        self._verified = Verified()
+        self._mempool = Mempool(config.mempool)
+        self._waiters = Waiters()
         self._marks = Marks(store, ports.disk, self._on_certified, self._failed)
-        self._executor = Executor(
-            state, store, (config.node_id, config.key), ports.execute, self._on_executed, self._failed
+        shared = (self._mempool, self._verified, self._marks, self.counters)
+        self._loop = RaftLoop(config, ports, store, self._voters, shared, self._hooks())
+        self._raft = self._loop.raft
+        self._handover = Handover(HandoverParts(self._raft, ports.peers, ports.clock, ports.log))
+        self._barriers = Barriers(
+            config.boot, self._raft.read_index, 2 * config.election_ticks * config.tick_ms
         )
+        self._executor = Executor(
+            self._state, store, (config.node_id, config.key), ports.execute, self._on_executed, self._failed
+        )
+        self._seals = self._make_seals()
+        self._admission = Admission(store, self._mempool, lambda: self._executed)
+        self._submissions = self._make_submissions()
+        self._watch = self._make_watch()
+
+    def _hooks(self) -> Hooks:
+        """What Raft's side of the node calls; parts that are made later are looked up when it does."""
+        return Hooks(
+            executed=lambda: self._executed,
+            commit=lambda committed: self._executor.execute(committed),
+            confirm=lambda read: self._barriers.confirm(read, self.executed_height),
+            lead_changed=self._lead_changed,
+            new_block=lambda header: self._watch.new_block(header),
+            expire=lambda envelope: self._submissions.expire(envelope),
+            turn=self._turn,
+            guarded=self._guarded,
+            halted=lambda: self._halted,
+            failed=self._failed,
+        )
+
+    def _make_seals(self) -> SealExchange:
+        config, store = self._config, self._store
         around = Around(
             config.node_id,
             store.network_id,
             lambda: self._executed.registry.certifiers_at(self._executed.progress.basis_height),
             self._marks.certificate,
         )
-        sealer = Sealer(around, state.progress.height, self._standing.certified, store.own_seal)
-        self._seals = SealExchange(
-            ExchangeParts(config.node_id, self._voters, store, sealer, self._marks, ports.peers, ports.log)
-        )
-
-    def _make_raft_parts(self) -> None:
-        config, ports = self._config, self._ports
-        self._handover = Handover(HandoverParts(self._raft, ports.peers, ports.clock, ports.log))
-        self._intake = Intake(
-            self._tail,
-            Surroundings(
-                clock=ports.clock,
-                timers=ports.timers,
-                worker=ports.verify,
-                log=ports.log,
-                verified=self._verified,
-                executed=lambda: self._executed,
-                term=lambda: self._raft.term,
-                step=self._step_checked,
-                invalid=self._distrust,
-                failed=self._failed,
-            ),
-        )
-        self._proposer = Proposer(
-            ProposerParts(
-                node_id=config.node_id,
-                boot=config.boot,
-                key=config.key,
-                clock=ports.clock,
-                timers=ports.timers,
-                raft=self._raft,
-                tail=self._tail,
-                mempool=self._mempool,
-                executed=lambda: self._executed,
-                expire=lambda envelope: self._submissions.expire(envelope),
-                wake=self._turn,
+        sealer = Sealer(around, self._executed.progress.height, self._standing.certified, store.own_seal)
+        return SealExchange(
+            ExchangeParts(
+                config.node_id, self._voters, store, sealer, self._marks, self._ports.peers, self._ports.log
             )
         )
-        self._barriers = Barriers(
-            config.boot, self._raft.read_index, 2 * config.election_ticks * config.tick_ms
-        )
 
-    def _make_submissions(self) -> None:
+    def _make_submissions(self) -> Submissions:
         ports = self._ports
-        self._admission = Admission(self._store, self._mempool, lambda: self._executed)
         verifier = Verifier(ports.verify, self._verified, self._failed, self._turn)
-        self._submissions = Submissions(
+        return Submissions(
             Parts(
                 admission=self._admission,
                 mempool=self._mempool,
@@ -524,24 +388,18 @@ class Driver:
                 log=ports.log,
             )
         )
-        self._watch = Watch(
+
+    def _make_watch(self) -> Watch:
+        return Watch(
             WatchParts(
                 raft=self._raft,
                 store=self._store,
                 standing=self._standing,
-                clock=ports.clock,
-                log=ports.log,
+                clock=self._ports.clock,
+                log=self._ports.log,
                 counters=self.counters,
                 patience_ticks=self._config.election_ticks // 2,
                 quorum_lost=self._submissions.quorum_lost,
                 ask_transfer=self._handover.ask,
             )
         )
-
-    def _part_counters(self) -> dict[str, int]:
-        return {
-            "refused_by_node": self._submissions.refused_count,
-            "seals_refused": self._seals.refused_count,
-            "appends_dropped": self._intake.dropped,
-            "blocks_proposed": self._proposer.proposed_count,
-        }

@@ -23,9 +23,9 @@ class LostState(Exception):
 
     def __init__(self, sender: str, told: tuple[int, int], known: tuple[int, int]) -> None:
         super().__init__(
-            f"{sender} holds signatures of this node up to term {told[0]} and height {told[1]}, but its store "
-            f"knows of term {known[0]} and height {known[1]}: it is an old copy, or its disk lost synced writes. "
-            "Bring the bank back as a new node"
+            f"{sender} holds signatures of this node up to term {told[0]} and height {told[1]}, "
+            f"but its store knows of term {known[0]} and height {known[1]}: it is an old copy, "
+            "or its disk lost synced writes. Bring the bank back as a new node"
         )
 
 

@@ -80,7 +80,10 @@ class Oracle:
             if block_key(message.index) not in durable:
                 raise Violation(f"{sender} acknowledged block {message.index} before it was synced")
         elif isinstance(message, RequestVoteReply) and message.granted and not message.pre_vote:
-            record = unpack_record(HARD_STATE, durable.get(HARD_STATE, b""))
+            raw = durable.get(HARD_STATE)
+            if raw is None:
+                raise Violation(f"{sender} voted for {message.to} with nothing on its disk")
+            record = unpack_record(HARD_STATE, raw)
             if (record.term, record.payload) != (message.term, message.to.encode()):
                 raise Violation(f"{sender} voted for {message.to} in {message.term} before it was synced")
 
