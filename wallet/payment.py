@@ -23,7 +23,7 @@ from ledger.keys import BadSignature, parse_address, public_bytes, sign, verify
 from wallet.errors import NotASigner, PaymentMalformed, SignaturesMissing
 
 CLOCK_SLACK_MS = 60_000
-"""How far behind the nodes' clocks the wallet's may run ahead."""
+"""How far the wallet's clock may run ahead of the nodes'."""
 DEFAULT_VALIDITY_MS = 3_600_000
 
 NO_SIGNATURES: Mapping[bytes, bytes] = MappingProxyType({})
@@ -147,7 +147,7 @@ def draft_of(payload: bytes, names: Names, signatures: Mapping[bytes, bytes] = N
 
 def sign_draft(draft: Draft, private_key: ec.EllipticCurvePrivateKey) -> Draft:
     """The draft with this key's signature. Raises NotASigner."""
-    key = _check_signer(draft, private_key)
+    key = _check_signer(draft.decoded()[0].signers, private_key)
     return with_signature(draft, key, sign(private_key, signing_hash(draft.payload)))
 
 
@@ -167,29 +167,33 @@ def merge_drafts(draft: Draft, other: Draft) -> Draft:
 
 def complete_envelope(draft: Draft) -> bytes:
     """The envelope to submit. Raises SignaturesMissing, naming the keys."""
-    missing = draft.missing_signers
-    if missing:
-        raise SignaturesMissing(
-            f"{len(missing)} of its signers haven't signed: {', '.join(key.hex() for key in missing)}.",
-            "Have each of them sign the payment file, then submit it.",
-        )
-    return encode_envelope(draft.payload, [draft.signatures[key] for key in draft.decoded()[0].signers])
+    return _envelope(draft.payload, draft.decoded()[0].signers, draft.signatures)
 
 
 def sign_payload(payload: bytes, private_keys: Sequence[ec.EllipticCurvePrivateKey]) -> bytes:
     """The envelope of a payload whose signers' keys are all here. Raises NotASigner, SignaturesMissing."""
-    draft = draft_of(payload, Names("", lambda _: None))
+    signers = _well_formed(lambda: decode_payload(payload))[0].signers
     digest = signing_hash(payload)
     signatures = {}
     for private_key in private_keys:
-        key = _check_signer(draft, private_key)
+        key = _check_signer(signers, private_key)
         signatures[key] = sign(private_key, digest)
-    return complete_envelope(replace(draft, signatures=signatures))
+    return _envelope(payload, signers, signatures)
 
 
 def validity(now_ms: int, lasting_ms: int = DEFAULT_VALIDITY_MS) -> tuple[int, int]:
     """valid_from_ms and valid_until_ms of a payment that is good for `lasting_ms` from now on."""
     return max(0, now_ms - CLOCK_SLACK_MS), now_ms + lasting_ms
+
+
+def _envelope(payload: bytes, signers: Sequence[bytes], signatures: Mapping[bytes, bytes]) -> bytes:
+    missing = [key.hex() for key in signers if key not in signatures]
+    if missing:
+        raise SignaturesMissing(
+            f"{len(missing)} of its signers haven't signed: {', '.join(missing)}.",
+            "Have each of them sign the payment file, then submit it.",
+        )
+    return encode_envelope(payload, [signatures[key] for key in signers])
 
 
 def _scales(body: Body, names: Names) -> dict[str, int]:
@@ -198,9 +202,9 @@ def _scales(body: Body, names: Names) -> dict[str, int]:
     return {} if scale is None or asset is None else {asset: scale}
 
 
-def _check_signer(draft: Draft, private_key: ec.EllipticCurvePrivateKey) -> bytes:
+def _check_signer(signers: Sequence[bytes], private_key: ec.EllipticCurvePrivateKey) -> bytes:
     key = public_bytes(private_key)
-    if key not in draft.decoded()[0].signers:
+    if key not in signers:
         raise NotASigner(
             f"The key {key.hex()} is not one of the signers that this payment was built for.",
             "Sign with one of those keys, or build the payment again with this key among its signers.",
