@@ -151,3 +151,13 @@ def _split(data: bytes, path: Path) -> tuple[list[bytes], int]:
         records.append(payload)
         position = start + size
     return records, position
+
+
+def count_signed(path: Path) -> int:
+    """How many envelopes the journal at `path` holds so far, while a run writes it; none where there is no
+    file.
+    """
+    if not path.is_file():
+        return 0
+    records, _ = _split(path.read_bytes(), path)
+    return max(0, len(records) - 1)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cli.settle.journal import Journal, JournalError
+from cli.settle.journal import Journal, JournalError, count_signed
 
 NETWORK = bytes(32)
 
@@ -94,3 +94,13 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
     path = tmp_path / "batch.journal"
     with Journal(path, NETWORK, "batch"), pytest.raises(JournalError, match="in use"):
         Journal(path, NETWORK, "batch")
+
+
+def test_what_is_signed_is_counted_while_a_run_writes(tmp_path: Path) -> None:
+    """No file, an empty journal, and one with envelopes, without taking its lock."""
+    path = tmp_path / "batch.journal"
+    assert count_signed(path) == 0
+    with Journal(path, NETWORK, "batch") as journal:
+        assert count_signed(path) == 0
+        journal.append([(b"x" * 16, b"one"), (b"y" * 16, b"two")])
+        assert count_signed(path) == 2

@@ -1,0 +1,233 @@
+"""The demonstration behind scripts/demo: three banks settle a file of orders while their leader is killed.
+
+It does what a person would do, with the commands that a person has; only killing and restarting nodes is its
+own.
+"""
+
+import asyncio
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import click
+
+from cli.settle.generator import write_orders
+from cli.settle.journal import count_signed
+from cli.settle.orders import OrderFormat, read_orders
+from cli.settle.plan import make_plan
+from node.local import LocalNetwork, LocalNetworkError, free_node_ports
+from node.plan import NetworkPlan, PlannedAsset, PlannedMember, PlannedNode
+from node.provision import ProvisionedNetwork, create_network
+from wallet.answers import Certificate, Cluster
+from wallet.client import Client
+
+PASSPHRASE = "nostro demo"
+BANKS = ("home", "ab", "cd", "ef", "gh", "ij", "kl", "mn", "op", "qr", "st", "uv", "wx", "yz")
+NODES = 3
+COLUMNS = {
+    "payer": "account_id",
+    "payee": "account_to",
+    "payee_bank": "bank_to",
+    "amount": "amount",
+}
+LAYOUT = OrderFormat(";", COLUMNS, "home", 2)
+WATCH_S = 0.05
+CATCH_UP_S = 60.0
+
+
+@click.command()
+@click.option("--orders", "count", default=3_000, show_default=True, help="How many orders to make.")
+@click.option("--seed", default=1, show_default=True, help="The same seed makes the same orders.")
+@click.option(
+    "--file",
+    "given",
+    type=click.Path(path_type=Path, exists=True),
+    help="Settle this file of orders instead: semicolons; account_id, bank_to, account_to, amount.",
+)
+@click.option("--no-kill", is_flag=True, help="Leave the leader alone.")
+@click.option(
+    "--dir", "folder", type=click.Path(path_type=Path), default=Path("nostro-demo"), show_default=True
+)
+def demo(count: int, seed: int, given: Path | None, no_kill: bool, folder: Path) -> None:
+    """Three banks settle a file of payment orders while their leader is killed, and an audit confirms it."""
+    title(1, "Fourteen banks and a central bank; three of the banks run a node")
+    network = new_network(folder)
+    with LocalNetwork(network) as local:
+        local.start()
+        asyncio.run(local.ready())
+        for node in network.nodes:
+            click.echo(f"   {node.id} of bank {node.member} answers at {node.api_url}")
+        file = given or orders_file(folder, count, seed)
+        if no_kill:
+            title(2, f"Settle {file.name}")
+            settle(folder, file)
+        else:
+            title(2, f"Settle {file.name}; in the middle the leader is killed (kill -9)")
+            settle_while_killing(local, file)
+        title(3, "Settle the same file again: nothing is paid twice")
+        settle(folder, file)
+        title(4, "The three nodes agree")
+        asyncio.run(compare(network))
+        stop(local)
+    title(5, "An auditor replays the whole chain, offline, from one node's store")
+    nostro("audit", str(folder / "nodes" / network.nodes[0].id / "data"), "--genesis", str(network.genesis))
+    closing(folder)
+
+
+def title(number: int, text: str) -> None:
+    """The headline of a step."""
+    click.secho(f"\n{number}. {text}\n", bold=True)
+
+
+def new_network(folder: Path) -> ProvisionedNetwork:
+    """A fresh network on free ports; one that an earlier demonstration left is removed."""
+    if (folder / "network.json").is_file():
+        shutil.rmtree(folder)
+    ports = free_node_ports(NODES)
+    members = [PlannedMember("cnb", "Central bank")]
+    for number, bank in enumerate(BANKS):
+        its_ports = ports[3 * number : 3 * number + 3]
+        node = PlannedNode(f"{bank}-1", "127.0.0.1", *its_ports) if its_ports else None
+        members.append(PlannedMember(bank, f"Bank {bank.upper()}", node))
+    plan = NetworkPlan("nostrodemo", tuple(members), (PlannedAsset("CZK", 2, "cnb", 10**15),))
+    return create_network(plan, folder, PASSPHRASE)
+
+
+def orders_file(folder: Path, count: int, seed: int) -> Path:
+    """A file of generated orders."""
+    path = folder / "orders.csv"
+    with path.open("w", encoding="utf-8", newline="") as out:
+        write_orders(out, count, seed)
+    return path
+
+
+def settle(folder: Path, file: Path) -> None:
+    """`nostro settle`, as a person would run it."""
+    nostro("settle", str(file), "--network", str(folder), "--passphrase-file", str(passphrase_file(folder)))
+
+
+def passphrase_file(folder: Path) -> Path:
+    """What opens the banks' keystores; in earnest each bank keeps its own."""
+    path = folder / "passphrase"
+    path.write_text(PASSPHRASE + "\n", encoding="utf-8")
+    path.chmod(0o600)
+    return path
+
+
+def nostro(*arguments: str) -> None:
+    """Run a command of nostro's; a failure ends the demonstration with its code."""
+    click.echo(f"   $ nostro {' '.join(arguments)}\n")
+    done = subprocess.run([sys.executable, "-m", "cli", *arguments], check=False)
+    if done.returncode:
+        raise SystemExit(done.returncode)
+
+
+def settle_while_killing(local: LocalNetwork, file: Path) -> None:
+    """Settle, and kill the leader once half of the payments are signed; start it again afterwards."""
+    folder = local.network.directory
+    finished = threading.Event()
+    killer = threading.Thread(target=kill_in_the_middle, args=(local, file, finished))
+    killer.start()
+    try:
+        settle(folder, file)
+    finally:
+        finished.set()
+        killer.join()
+
+
+def kill_in_the_middle(local: LocalNetwork, file: Path, finished: threading.Event) -> None:
+    """Wait for the middle, kill the leader, wait for another, start the first again."""
+    journal = local.network.directory / "journals" / f"{file.name}.journal"
+    plan = make_plan(read_orders(file, LAYOUT).orders, batch="", asset="CZK", start_ms=0)
+    middle = len(plan.customers) + len(plan.fundings) + len(plan.payments) // 2
+    while count_signed(journal) < middle:
+        if finished.wait(WATCH_S):
+            return
+    old = asyncio.run(leader(local.network, local.node_ids))
+    if old is None:
+        return
+    start = time.monotonic()
+    local.kill(old)
+    click.secho(f"   leader {old} is killed", fg="red", err=True)
+    others = tuple(node for node in local.node_ids if node != old)
+    new = asyncio.run(next_leader(local.network, others, old))
+    click.secho(f"   {new} leads, {time.monotonic() - start:.1f} s later", fg="green", err=True)
+    local.start([old])
+
+
+async def leader(network: ProvisionedNetwork, nodes: tuple[str, ...]) -> str | None:
+    """The leader that these nodes know of."""
+    for url in (place.api_url for place in network.nodes if place.id in nodes):
+        async with Client([url], ca_file=network.ca) as client:
+            found = (await client.cluster()).leader
+        if found is not None:
+            return found
+    return None
+
+
+async def next_leader(network: ProvisionedNetwork, nodes: tuple[str, ...], old: str) -> str:
+    """The first leader that isn't the old one."""
+    deadline = time.monotonic() + CATCH_UP_S
+    while time.monotonic() < deadline:
+        found = await leader(network, nodes)
+        if found not in (None, old):
+            return str(found)
+        await asyncio.sleep(WATCH_S)
+    raise LocalNetworkError(f"no new leader within {CATCH_UP_S} s; look at the nodes' logs.")
+
+
+async def compare(network: ProvisionedNetwork) -> None:
+    """Show that all nodes certify the same state at the highest height."""
+    tip = max([(await cluster(network, node.api_url)).executed_height for node in network.nodes])
+    roots: set[str] = set()
+    for node in network.nodes:
+        certificate = await certified(network, node.api_url, tip)
+        signers = ", ".join(signature.node for signature in certificate.signatures)
+        click.echo(f"   {node.id}: height {tip:,}, state {certificate.state_root[:16]}…, signed by {signers}")
+        roots.add(certificate.state_root)
+    if len(roots) != 1:
+        raise SystemExit("The nodes' states differ.")
+
+
+async def cluster(network: ProvisionedNetwork, url: str) -> Cluster:
+    """One node's view."""
+    async with Client([url], ca_file=network.ca) as client:
+        return await client.cluster()
+
+
+async def certified(network: ProvisionedNetwork, url: str, height: int) -> Certificate:
+    """A node's certificate of a height, once it has one."""
+    deadline = time.monotonic() + CATCH_UP_S
+    while (await cluster(network, url)).certified_height < height:
+        if time.monotonic() > deadline:
+            raise LocalNetworkError(f"{url} did not certify height {height:,} within {CATCH_UP_S} s.")
+        await asyncio.sleep(WATCH_S)
+    async with Client([url], ca_file=network.ca) as client:
+        return await client.certificate(height)
+
+
+def stop(local: LocalNetwork) -> None:
+    """Stop the nodes well: the leader hands over first."""
+    codes = local.stop()
+    click.echo(f"   stopped: {', '.join(f'{node} (exit {code})' for node, code in codes.items())}")
+
+
+def closing(folder: Path) -> None:
+    """Where to look next."""
+    click.secho("\nDone. Where to look next:\n", bold=True)
+    click.echo(
+        f"   {folder}/                 the network: genesis, nodes with their stores and logs, keystores"
+    )
+    click.echo("   .venv/bin/nostro dev         a network of your own, with funded accounts to pay from")
+    click.echo("   docs/start.md                first steps; docs/walk.md: the walk of one payment")
+    click.echo("   .venv/bin/nostro bench       how fast it is on this machine")
+
+
+if __name__ == "__main__":
+    try:
+        demo()
+    except LocalNetworkError as error:
+        raise SystemExit(f"error: {error}") from error
