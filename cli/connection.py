@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# Longer than an election, shorter than a person's patience.
+READ_TIMEOUT_MS = 5_000
+
 
 @dataclass(frozen=True, slots=True)
 class Connection:
@@ -52,12 +55,12 @@ class Connection:
             )
         return urls, ca
 
-    def client(self) -> Client:
-        """A client of those nodes, to be used with `async with`."""
+    def client(self, timeout_ms: int = READ_TIMEOUT_MS) -> Client:
+        """A client of those nodes, to be used with `async with`; every read ends within the time."""
         from wallet.client import Client
 
         urls, ca = self.endpoints()
-        return Client(urls, ca_file=ca)
+        return Client(urls, ca_file=ca, timeout_ms=timeout_ms)
 
     def ask(self, question: Callable[[Client], Awaitable[T]]) -> T:
         """Open a client, put one question (or several in one) to it, close it."""

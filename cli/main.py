@@ -21,8 +21,13 @@ COMMANDS = {
     "key": LazyCommand("cli.key:key", "Make and keep the keys that sign payments."),
     "pay": LazyCommand("cli.pay:pay", "Pay an amount from one account to another."),
     "payment": LazyCommand("cli.payment:payment", "Build, sign, submit and look up payments, step by step."),
-    "settle": LazyCommand("cli.settle.command:settle", "Settle a file of payment orders."),
-    "orders": LazyCommand("cli.settle.command:orders", "Write a file of payment orders to try."),
+    "settle": LazyCommand(
+        "cli.settle.command:settle", "Settle a file of payment orders, playing all its banks and payers."
+    ),
+    "orders": LazyCommand(
+        "cli.settle.command:orders",
+        "Write COUNT realistic payment orders of one bank's customers to 13 other banks.",
+    ),
     "account": LazyCommand("cli.account:account", "Open, look at and change accounts."),
     "block": LazyCommand("cli.block:block", "Look at the blocks of the chain."),
     "receipt": LazyCommand("cli.receipt:receipt", "Fetch the proof of a payment, and check one offline."),
@@ -30,7 +35,7 @@ COMMANDS = {
     "members": LazyCommand("cli.registry:members", "List the banks."),
     "assets": LazyCommand("cli.registry:assets", "List the assets."),
     "outcomes": LazyCommand("cli.registry:outcomes", "List every way a payment can end."),
-    "bench": LazyCommand("cli.bench.command:bench", "Measure how fast a network settles."),
+    "bench": LazyCommand("cli.bench.command:bench", "Measure a network of real nodes on this machine."),
     "version": LazyCommand("cli.about:version", "Print the version."),
     "completion": LazyCommand("cli.about:completion", "Print the completion script of a shell."),
 }

@@ -143,23 +143,23 @@ def sign(file: Path, signers: tuple[str, ...], yes: bool, genesis: Path | None, 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @connection_options
-@wallet_options
 @waiting_options
 @output.json_option
-def submit(file: Path, connection: Connection, wallet: WalletFiles, waiting: Waiting) -> None:
-    """Submit a payment file; the same one twice pays once."""
-    from cli.transact import submit_saved
+def submit(file: Path, connection: Connection, waiting: Waiting) -> None:
+    """Submit a payment file; the same one twice pays once.
+
+    The file stays as it is.
+    """
     from wallet.payment import complete_envelope
     from wallet.payment_file import read_draft
 
-    draft = read_draft(file)
-    complete_envelope(draft)
+    envelope = complete_envelope(read_draft(file))
 
-    async def question(client: Client) -> tuple[Answer, Path | None]:
-        return await submit_saved(client, wallet, draft, waiting)
+    async def question(client: Client) -> Answer:
+        return await client.submit(envelope, waiting.wait, waiting.timeout_ms)
 
-    answer, saved = connection.ask(question)
-    show_answer(answer, waiting.wait, saved, {})
+    answer = connection.ask(question)
+    show_answer(answer, waiting.wait, file if answer.status in ("unknown", "pending") else None, {})
 
 
 @click.command()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli import output
 from cli.answers import exit_of, show_answer, show_simulated
+from cli.connection import READ_TIMEOUT_MS
 from cli.exits import Exit
 from cli.names import from_node
 from cli.policies import public_key
@@ -73,7 +74,7 @@ def transact(
     keys = [public_key(wallet, name) for name in signers]
 
     async def run() -> Ending:
-        async with connection.client() as client:
+        async with connection.client(min(READ_TIMEOUT_MS, options.waiting.timeout_ms)) as client:
             names, tx_id = await from_node(client), new_id()
             wish = await make(client, names, tx_id)
             draft = build(names, tx_id, wish, keys, options.valid_minutes)

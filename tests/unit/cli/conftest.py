@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives.asymmetric import ec
+from fastapi import FastAPI
 
+from api.app import create_app
 from cli.main import root
+from tests.unit.api.client import Api
+from tests.unit.api.conftest import TEST_LIMITS, serving
+from tests.unit.api.instant_host import InstantHost
+from tests.unit.cli.world import World, found
 from wallet.keystore import Keystore, create_keystore
 from wallet.keystore_file import ScryptCost
 
@@ -51,6 +58,38 @@ def keystore(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nostro: Nostro) ->
     monkeypatch.setenv("NOSTRO_KEYSTORE", str(made.path))
     monkeypatch.setenv("NOSTRO_PASSPHRASE", PASSPHRASE)
     return made
+
+
+@pytest.fixture(scope="session")
+def application() -> FastAPI:
+    """The API; each test puts its own ledger behind it."""
+    return create_app(InstantHost(), TEST_LIMITS)
+
+
+@pytest.fixture(scope="session")
+def server(application: FastAPI) -> Iterator[Api]:
+    """One server for all tests."""
+    with serving(application, TEST_LIMITS) as api:
+        yield api
+
+
+@pytest.fixture
+def world(application: FastAPI, server: Api, keystore: Keystore, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A fresh ledger behind the server, which commands find without being told; time is the ledger's own."""
+    host = InstantHost()
+    application.state.host = host
+    made = found(f"http://127.0.0.1:{server.port}", host, keystore)
+    monkeypatch.setenv("NOSTRO_URL", made.url)
+    monkeypatch.setattr("cli.transact.now_ms", lambda: host.position().time_ms)
+    return made
+
+
+@pytest.fixture
+def unused_url() -> Iterator[str]:
+    """A URL where nobody answers: the port is held, and not listened at."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{held.getsockname()[1]}"
 
 
 def document(result: Result) -> dict[str, Any]:
