@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from ledger import merkle, records, registry_tree
 from ledger.accounts_tree import leaf_hash
 from ledger.block import Block
@@ -114,15 +116,11 @@ def _outcomes_root(outcomes: Sequence[tuple[Outcome, Place | None]]) -> bytes:
 
 
 def _seal(draft: Draft, block: Block, outcomes: tuple[tuple[Outcome, Place | None], ...]) -> Executed:
+    """Close the block: both trees, the log of ids, the seal over them, and every row to write."""
     state, header = draft.state, block.header
-    account_rows = {a.id: encode_record(a) for a in draft.accounts.values()}
-    tree = state.tree.update({a.number: leaf_hash(account_rows[a.id]) for a in draft.accounts.values()})
-    values = changed_values(state.registry, draft.registry)
-    values |= {
-        records.account_key(id_): encode_record(AccountNumber(draft.accounts[id_].number))
-        for id_, before in draft.before.items()
-        if before is None
-    }
+    account_rows = {account.number: encode_record(account) for account in draft.accounts.values()}
+    tree = state.tree.update({number: leaf_hash(row) for number, row in account_rows.items()})
+    values = changed_values(state.registry, draft.registry) | _opened_values(draft)
     registry = registry_tree.update(node_reader(state.reader), registry_leaves(values))
     basis = basis_height(state.progress.term, state.progress.basis_height, header.height, header.term)
     log = state.progress.log.append(draft.log_leaves)
@@ -138,26 +136,9 @@ def _seal(draft: Draft, block: Block, outcomes: tuple[tuple[Outcome, Place | Non
         state_root=state_root(tree.root, registry.root),
         certifiers_hash=certifiers_hash(draft.registry.certifiers_at(basis)),
     )
-    seal_raw = encode_seal(seal)
-    progress = Progress(
-        network_id=state.progress.network_id,
-        network_name=state.progress.network_name,
-        epoch=state.progress.epoch,
-        height=header.height,
-        header_raw=block.header_raw,
-        block_hash=block.hash,
-        term=header.term,
-        time_ms=header.time_ms,
-        basis_height=basis,
-        account_count=draft.account_count,
-        seal_raw=seal_raw,
-        seal_hash=seal_hash(seal_raw),
-        accounts_root=tree.root,
-        registry_root=registry.root,
-        log=log,
-    )
+    progress = _progress(draft, block, seal, basis, tree.root, registry.root, log)
     changes = (
-        {records.account_row_key(a.number): account_rows[a.id] for a in draft.accounts.values()}
+        {records.account_row_key(number): row for number, row in account_rows.items()}
         | registry_rows(values)
         | {records.NODE_PREFIX + path: row for path, row in registry.nodes.items()}
         | draft.id_changes
@@ -169,9 +150,44 @@ def _seal(draft: Draft, block: Block, outcomes: tuple[tuple[Outcome, Place | Non
         outcomes=outcomes,
         changes=changes,
         seal=seal,
-        seal_raw=seal_raw,
+        seal_raw=progress.seal_raw,
         progress=progress,
         accounts=draft.accounts,
         registry=draft.registry,
         tree=tree,
+    )
+
+
+def _opened_values(draft: Draft) -> dict[bytes, bytes]:
+    return {
+        records.account_key(account_id): encode_record(AccountNumber(draft.accounts[account_id].number))
+        for account_id, before in draft.before.items()
+        if before is None
+    }
+
+
+def _progress(
+    draft: Draft,
+    block: Block,
+    seal: Seal,
+    basis: int,
+    accounts_root: bytes,
+    registry_root: bytes,
+    log: merkle.Frontier,
+) -> Progress:
+    seal_raw = encode_seal(seal)
+    return replace(
+        draft.state.progress,
+        height=block.header.height,
+        header_raw=block.header_raw,
+        block_hash=block.hash,
+        term=block.header.term,
+        time_ms=block.header.time_ms,
+        basis_height=basis,
+        account_count=draft.account_count,
+        seal_raw=seal_raw,
+        seal_hash=seal_hash(seal_raw),
+        accounts_root=accounts_root,
+        registry_root=registry_root,
+        log=log,
     )

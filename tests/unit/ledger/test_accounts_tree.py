@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.accounts_tree import AccountsTree, accounts_root, leaf_hash, verify_account
@@ -40,6 +40,7 @@ def test_root_is_that_of_the_naive_tree(count: int) -> None:
     assert AccountsTree(leaf_hash(r) for r in records).root == naive_root(records)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(st.integers(0, 40), max_size=12), max_size=8))
 def test_updates_agree_with_the_naive_tree(blocks: list[list[int]]) -> None:
     """Whatever is changed or appended, block by block, root and proofs are those of the naive tree."""

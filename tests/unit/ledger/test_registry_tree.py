@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger import registry_tree
@@ -65,6 +65,7 @@ KEY_HASHES = st.builds(
 )
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.dictionaries(KEY_HASHES, st.binary(max_size=3).map(digest), max_size=6), max_size=5))
 def test_updates_agree_with_the_naive_tree(blocks: list[dict[bytes, bytes]]) -> None:
     """However keys are added and changed, the root is that of the naive tree, and so is the stored one."""
@@ -74,6 +75,7 @@ def test_updates_agree_with_the_naive_tree(blocks: list[dict[bytes, bytes]]) -> 
         assert registry_tree.root(tree.rows.get) == naive_root(tree.leaves)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.dictionaries(KEY_HASHES, st.binary(max_size=3), max_size=12), KEY_HASHES)
 def test_presence_and_absence_are_provable(values: dict[bytes, bytes], asked: bytes) -> None:
     """Each key's value is proved, and every key that is not there is proved to be absent."""

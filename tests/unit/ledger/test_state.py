@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -240,6 +240,7 @@ def test_account_cache_never_answers_with_an_old_record(world: World) -> None:
         assert world.state.account_by_id(payer) == world.state.account(2)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.integers(2, 9), st.lists(st.tuples(st.booleans(), st.integers(0, 12), st.integers(1, 99))))
 def test_cache_is_bounded_and_never_wrong(size: int, steps: list[tuple[bool, int, int]]) -> None:
     """Whatever is put and asked for, the cache holds at most its size and only what was put last."""
