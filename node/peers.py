@@ -89,10 +89,9 @@ class _Outgoing:
         self.queued_bytes = 0
         self.wake = asyncio.Event()
 
-    def open(self) -> None:
+    def clear(self) -> None:
         self.queue.clear()
         self.queued_bytes = 0
-        self.connected = True
 
     def take_frame(self) -> bytes:
         """The oldest messages, up to FRAME_BYTES of them and at least one, as one array."""
@@ -208,6 +207,7 @@ class PeerLinks:
         # The driver is called from the loop itself, so that what it raises stops the node; and the link
         # opens in that same call, so that nothing can be queued before the driver's Hello.
         loop = asyncio.get_running_loop()
+        link.clear()
         loop.call_soon(self._opened, peer)
         watcher = asyncio.create_task(_until_closed(websocket, link.wake))
         try:
@@ -219,7 +219,7 @@ class PeerLinks:
 
     def _opened(self, peer: str) -> None:
         self._log.info("peer_connected", peer=peer)
-        self._outgoing[peer].open()
+        self._outgoing[peer].connected = True
         self._handlers.on_connected(peer)
 
     def _closed(self, peer: str) -> None:
@@ -262,7 +262,9 @@ class PeerLinks:
             self._refuse(sender, "no Hello came")
         finally:
             self._incoming.discard(websocket)
-            await websocket.close(code=aiohttp.WSCloseCode.GOING_AWAY)
+            # Where the peer is gone already, there is nobody left to say goodbye to.
+            with contextlib.suppress(ConnectionError, aiohttp.ClientError):
+                await websocket.close(code=aiohttp.WSCloseCode.GOING_AWAY)
         return websocket
 
     def _identify(self, request: web.Request) -> str | None:

@@ -187,6 +187,33 @@ def test_a_node_that_comes_later_or_comes_back_is_linked_again(tmp_path: Path) -
     run(scenario())
 
 
+def test_what_was_queued_for_a_broken_link_does_not_precede_the_next_ones_hello(tmp_path: Path) -> None:
+    """A peer that dies in the middle of a long queue is greeted first when it comes back."""
+
+    async def scenario() -> None:
+        (socket_a, at_a), (socket_b, at_b) = listen(), listen()
+        port_b = socket_b.getsockname()[1]
+        known = {"alpha-1": at_a, "bravo-1": at_b}
+        alpha = Node(tmp_path, "alpha-1", known, queue_bytes=64 * MEBIBYTE)
+        bravo = Node(tmp_path, "bravo-1", known)
+        await alpha.links.start(socket_a, alpha.recorder)
+        await bravo.links.start(socket_b, bravo.recorder)
+        await bravo.recorder.until(lambda: len(bravo.recorder.heard) == 1)
+        for _ in range(60):
+            alpha.links.send("bravo-1", RaftFrame(bytes(MEBIBYTE)))
+        await bravo.recorder.until(lambda: len(bravo.recorder.heard) > 1)
+        await bravo.links.close()
+        again = Node(tmp_path, "bravo-1", known)
+        await again.links.start(socket.create_server(("127.0.0.1", port_b)), again.recorder)
+        await again.recorder.until(lambda: len(again.recorder.heard) == 1)
+        assert isinstance(again.recorder.heard[0][1], Hello)
+        assert again.links.counters.refused == 0
+        await alpha.links.close()
+        await again.links.close()
+
+    run(scenario())
+
+
 def test_a_full_queue_drops_its_oldest_messages_and_counts_them(tmp_path: Path) -> None:
     """At the limit all of them wait; one byte more costs the oldest."""
 
