@@ -25,10 +25,9 @@ from api.reading import (
     ready,
     send,
 )
-from api.render import block_shape, certificate_shape
+from api.render import block_shape, certificate_shape, stored_header
 from api.shapes import BlockShape, BlocksShape, CertificateShape
 from api.text import parse_block
-from ledger.block import decode_block
 
 router = APIRouter(prefix="/v1/blocks", tags=["blocks"])
 
@@ -55,14 +54,14 @@ async def list_blocks(request: Request, query: Annotated[BlocksQuery, Query()]) 
 
 
 async def _header(host: Host, height: int) -> BlockShape:
-    return block_shape(decode_block((await host.block(height)).raw))
+    return block_shape(stored_header((await host.block(height)).raw))
 
 
 @router.get("/{block}", **documented("getBlock", BlockShape, 400, 404, 406, 503, cached=True))
 async def get_block(request: Request, block: str, query: Annotated[ReadQuery, Query()]) -> Response:
     """A block's header, by height, by hash, or the `latest`."""
     view, cache = await _found(request, block, query)
-    found = decode_block(view.raw)
+    found = stored_header(view.raw)
     return answer(request, block_shape(found), tag=found.hash.hex(), cache=cache)
 
 
@@ -71,7 +70,7 @@ async def get_block_raw(request: Request, block: str, query: Annotated[ReadQuery
     """A block whole, in canonical bytes."""
     media = negotiate(request, (MSGPACK,))
     view, cache = await _found(request, block, query)
-    return send(request, view.raw, media, tag=decode_block(view.raw).hash.hex(), cache=cache)
+    return send(request, view.raw, media, tag=stored_header(view.raw).hash.hex(), cache=cache)
 
 
 @router.get("/{block}/header", **documented("getHeaderBytes", None, 400, 404, 406, 503, cached=True))
@@ -79,8 +78,8 @@ async def get_block_header(request: Request, block: str, query: Annotated[ReadQu
     """A block's header in canonical bytes: what the block's hash is of, and what its proposer signed."""
     media = negotiate(request, (MSGPACK,))
     view, cache = await _found(request, block, query)
-    found = decode_block(view.raw)
-    return send(request, found.header_raw, media, tag=found.hash.hex(), cache=cache)
+    found = stored_header(view.raw)
+    return send(request, found.raw, media, tag=found.hash.hex(), cache=cache)
 
 
 @router.get(

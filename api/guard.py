@@ -7,7 +7,7 @@ know what a body means. What comes before the body (line and headers) is bounded
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -45,7 +45,7 @@ class BodyGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on with its whole body, or answer for it."""
-        if scope["type"] != "http" or not _has_body(scope):
+        if scope["type"] != "http" or not _has_body(scope["headers"]):
             await self._app(scope, receive, send)
             return
         try:
@@ -75,8 +75,9 @@ class BodyGuard:
             ) from None
 
 
-def _has_body(scope: Scope) -> bool:
-    return any(key in (b"content-length", b"transfer-encoding") for key, _ in scope["headers"])
+def _has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    names = [name for name, _ in headers]
+    return b"content-length" in names or b"transfer-encoding" in names
 
 
 def _too_large(limit_bytes: int) -> RequestProblem:

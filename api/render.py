@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from api.ports import (
     AccountView,
     BlockView,
@@ -49,9 +51,10 @@ from api.shapes import (
 )
 from api.text import address_text, author_text, cursor_text
 from ledger.amounts import format_amount
-from ledger.block import Block
+from ledger.block import Header, block_hash
 from ledger.bodies import Flag
 from ledger.certificate import decode_certificate, decode_seal, seal_hash
+from ledger.codec import decode
 from ledger.envelope import MAX_SIGNERS, Envelope, EnvelopeLimits, decode_envelope
 from ledger.json_form import KIND_NAMES, Names, envelope_to_json, format_uuid
 from ledger.outcome import OUTCOMES, Outcome
@@ -91,6 +94,24 @@ _OUTCOMES: Final = {outcome: _outcome_shape(outcome) for outcome in Outcome}
 def stored_envelope(raw: bytes) -> Envelope:
     """An envelope that the Host gave, decoded."""
     return decode_envelope(raw, STORED_LIMITS)
+
+
+class StoredHeader(msgspec.Struct, frozen=True):
+    """The head of a block that the Host gave: header, its bytes and hash, and the proposer's signature."""
+
+    header: Header
+    raw: bytes
+    hash: bytes
+    signature: bytes
+
+
+_decode_block_parts = msgspec.msgpack.Decoder(tuple[bytes, bytes, msgspec.Raw]).decode
+
+
+def stored_header(block: bytes) -> StoredHeader:
+    """A stored block's head. Its envelopes are passed over, for hashing them is most of decoding a block."""
+    raw, signature, _ = _decode_block_parts(block)
+    return StoredHeader(decode(raw, Header), raw, block_hash(raw), signature)
 
 
 def _place(place: Place | None) -> PlaceShape | None:
@@ -228,7 +249,7 @@ def proof_shape(view: ProofView, address: str) -> ProofShape:
     )
 
 
-def block_shape(block: Block) -> BlockShape:
+def block_shape(block: StoredHeader) -> BlockShape:
     """A block's header and hash."""
     header = block.header
     return BlockShape(

@@ -15,8 +15,9 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.server import ServerState
 
+from api.describe import PAGE
 from api.guard import BodyGuard
-from api.limits import DEFAULT_LIMITS
+from api.limits import DEFAULT_LIMITS, MAX_BATCH_ENVELOPES
 from api.protocol import HEADER_OVERHEAD_BYTES, server_settings
 from ledger.codec import encode
 from tests.unit.api.client import TIMEOUT_S, Api, read_all
@@ -84,6 +85,25 @@ def test_the_sizes_are_those_documented() -> None:
     """8 KiB as MessagePack, 32 KiB as JSON, 8 MiB a batch."""
     assert (DEFAULT_LIMITS.envelope_bytes, DEFAULT_LIMITS.json_bytes) == (8 * 1024, 32 * 1024)
     assert DEFAULT_LIMITS.batch_bytes == 8 * 1024 * 1024
+    page = PAGE.read_text(encoding="utf-8")
+    sizes = (
+        DEFAULT_LIMITS.envelope_bytes,
+        DEFAULT_LIMITS.json_bytes,
+        DEFAULT_LIMITS.batch_bytes,
+        DEFAULT_LIMITS.head_bytes,
+    )
+    for size_bytes in sizes:
+        assert f"| {size_bytes:,} bytes |" in page
+    times = (
+        DEFAULT_LIMITS.head_timeout_ms,
+        DEFAULT_LIMITS.body_timeout_ms,
+        DEFAULT_LIMITS.idle_timeout_ms,
+        DEFAULT_LIMITS.write_timeout_ms,
+    )
+    for time_ms in times:
+        assert f"| {time_ms // 1_000} s |" in page
+    assert f"| connections | {DEFAULT_LIMITS.connections:,} |" in page
+    assert f"| envelopes in a batch | {MAX_BATCH_ENVELOPES:,} |" in page
 
 
 @pytest.mark.parametrize(("extra", "kind"), [(0, b"outcome:too_large"), (1, b"problem:body_too_large")])
