@@ -19,7 +19,7 @@ BLOCK_CACHE_BYTES = 64 * 1024 * 1024
 OPEN_FILES = 512
 
 
-class StoreError(RuntimeError):
+class StoreError(OSError):
     """The store can't be opened or used; the text says where it is and what to do."""
 
 

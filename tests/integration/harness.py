@@ -68,7 +68,7 @@ class Bank:
     def client(self, *nodes: str, timeout_ms: int = 20_000) -> Client:
         """A client of these nodes, or of all."""
         urls = [node.api_url for node in self.network.nodes if not nodes or node.id in nodes]
-        return Client(urls, ca_file=self.network.ca, timeout_ms=timeout_ms, attempt_timeout_ms=3_000)
+        return Client(urls, ca_file=self.network.ca, timeout_ms=timeout_ms, attempt_timeout_ms=10_000)
 
     def address(self, holder: Holder) -> str:
         """A holder's account as people see it."""
