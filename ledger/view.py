@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
+import msgspec
+
 from ledger import records
 from ledger.cache import GenerationCache
 from ledger.codec import Malformed, decode
@@ -45,8 +47,7 @@ class StateReader(Protocol):
         """The rows whose keys begin with a prefix, in the order of their keys."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True, gc=False):
     """The first use of a transaction id: its place, what was signed, and how it ended (an outcome number)."""
 
     height: int

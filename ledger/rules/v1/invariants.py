@@ -58,7 +58,12 @@ def check_rows(
     before: Mapping[bytes, Account | None], after: Mapping[bytes, Account], rows: Sequence[HistoryRow]
 ) -> None:
     """Accounts changed by what the rows' entries say; a row posts as much as it takes, a refusal nothing."""
-    totals = {account.number: [0, 0, 0] for account in after.values()}
+    totals: dict[int, list[int]] = {}
+    for account_id, account in after.items():
+        was = before[account_id]
+        totals[account.number] = (
+            [0, 0, 0] if was is None else [was.entry_count, was.debits_posted, was.credits_posted]
+        )
     for index, row in enumerate(rows):
         net = 0
         for entry in row.entries:
@@ -78,17 +83,12 @@ def check_rows(
             raise InvariantViolated(
                 "rows_balance", f"row {index}: debits exceed credits by {net} minor units"
             )
-    for account_id, account in after.items():
-        earlier = before[account_id]
-        grown = [account.entry_count, account.debits_posted, account.credits_posted]
-        if earlier is not None:
-            grown[0] -= earlier.entry_count
-            grown[1] -= earlier.debits_posted
-            grown[2] -= earlier.credits_posted
-        if grown != totals[account.number]:
+    for account in after.values():
+        stands = [account.entry_count, account.debits_posted, account.credits_posted]
+        if stands != totals[account.number]:
             raise InvariantViolated(
                 "entries_agree",
-                f"account {account.number}: entries, debits, credits grew by {grown}, its entries say "
+                f"account {account.number}: entries, debits, credits are {stands}, its entries say "
                 f"{totals[account.number]}",
             )
 
