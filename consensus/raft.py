@@ -182,11 +182,9 @@ class Raft:
             or outbox.read_states
             or state.log.has_writes()
             or state.log.has_deliverable()
-            or state.hard_state != self._handed_hard_state
-            or self._soft_state() != self._handed_soft_state
-            or (self._must_open() is not None and not state.open_announced)
-            or reads.wants_round(state)
-            or replication.wants_to_send(state)
+            or self._hard_state_changed()
+            or self._soft_state_changed()
+            or (state.role is Role.LEADER and self._leader_has_work())
         )
 
     def ready(self) -> Ready | None:
@@ -360,18 +358,35 @@ class Raft:
         state = self._state
         return state.role is Role.LEADER and bool(state.membership.outgoing) and state.has_committed_in_term()
 
+    def _leader_has_work(self) -> bool:
+        """Whether only a leader's Ready says it: an opening to ask for, reads to confirm, appends to send."""
+        state = self._state
+        if not state.open_announced and self._must_open() is not None:
+            return True
+        return reads.wants_round(state) or replication.wants_to_send(state)
+
+    def _hard_state_changed(self) -> bool:
+        state, handed = self._state, self._handed_hard_state
+        return state.term != handed.term or state.vote != handed.vote
+
+    def _soft_state_changed(self) -> bool:
+        state, handed = self._state, self._handed_soft_state
+        return (state.role, state.leader_id, state.term) != (handed.role, handed.leader_id, handed.term)
+
     def _soft_state(self) -> SoftState:
         return SoftState(self._state.role, self._state.leader_id, self._state.term)
 
     def _take_soft_state(self) -> SoftState | None:
-        changed = self._soft_state() != self._handed_soft_state
+        if not self._soft_state_changed():
+            return None
         self._handed_soft_state = self._soft_state()
-        return self._handed_soft_state if changed else None
+        return self._handed_soft_state
 
     def _take_hard_state(self) -> HardState | None:
-        changed = self._state.hard_state != self._handed_hard_state
+        if not self._hard_state_changed():
+            return None
         self._handed_hard_state = self._state.hard_state
-        return self._handed_hard_state if changed else None
+        return self._handed_hard_state
 
     def _peer_status(self, node: NodeId) -> PeerStatus:
         peer = self._state.peers[node]

@@ -25,9 +25,10 @@ from consensus.state import Role, State
 def wants_to_send(state: State) -> bool:
     """Whether `send_appends` would send anything."""
     last, commit = state.log.last_index, state.log.commit
-    return any(
-        peer.wants_append(last, commit) or peer.wants_snapshot_offer() for peer in state.peers.values()
-    )
+    for peer in state.peers.values():
+        if peer.wants_append(last, commit) or peer.wants_snapshot_offer():
+            return True
+    return False
 
 
 def send_appends(state: State) -> None:

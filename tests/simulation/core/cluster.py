@@ -10,7 +10,7 @@ from collections.abc import Callable
 from random import Random
 
 from consensus.errors import InvariantBroken
-from consensus.messages import Entry, Membership, Message, NodeId, ReadState
+from consensus.messages import Entry, Membership, Message, NodeId, ReadState, encode_message
 from consensus.raft import Role
 from tests.simulation.core.network import Network
 from tests.simulation.core.node import Crashed, SimulatedNode
@@ -39,7 +39,9 @@ class Cluster:
         ids = [f"n{number}" for number in range(self.random.choice(profile.cluster_sizes))]
         self.nodes = {node: SimulatedNode(self, node, Membership(tuple(ids))) for node in ids}
         self.oracle = Oracle({node: process.disk for node, process in self.nodes.items()}, self.counts)
-        self._network = Network(self.random, self.rates, self.counts, self.schedule, self._deliver)
+        self._network = Network(
+            self.random, self.rates, profile.late_ms, self.counts, self.schedule, self._deliver
+        )
         self._proposed: dict[bytes, tuple[NodeId, int, int]] = {}
         self._acknowledged: dict[bytes, int] = {}
         self._reads: dict[bytes, int] = {}
@@ -68,8 +70,11 @@ class Cluster:
 
     def send(self, message: Message) -> None:
         """A node sends."""
-        self._note(f"{message}")
-        self._network.send(message)
+        data = encode_message(message)
+        self._digest.update(data)
+        if self._trace:
+            self._note(f"{message}")
+        self._network.send(message, data)
 
     def crashes_here(self) -> bool:
         """Whether the process that asks ends at this point."""
@@ -110,6 +115,7 @@ class Cluster:
         self._repeat(self.rates.transfer_every_ms, self._transfer)
         self._repeat(self.rates.compact_every_ms, lambda: self._some_node().compact())
         self._repeat(self.rates.partition_every_ms, self._partition)
+        self._repeat(self.rates.pause_every_ms, lambda: self._some_node().pause())
 
     def _repeat(self, every_ms: int | None, action: Callable[[], None]) -> None:
         """Do something at random intervals until the cluster heals."""

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from random import Random
 
-from consensus.messages import Message, NodeId, decode_message, encode_message
+from consensus.messages import Message, NodeId, decode_message
 from tests.simulation.core.profile import Rates
 
 Schedule = Callable[[float, Callable[[], None]], None]
@@ -20,6 +20,7 @@ class Network:
         self,
         random: Random,
         rates: Rates,
+        late_ms: int,
         counts: Counter[str],
         schedule: Schedule,
         deliver: Callable[[Message], None],
@@ -27,18 +28,18 @@ class Network:
         """Links without partitions, with this seed's rates of loss and delay."""
         self._random = random
         self._rates = rates
+        self._late_ms = late_ms
         self._counts = counts
         self._schedule = schedule
         self._deliver = deliver
         self._blocked: set[tuple[NodeId, NodeId]] = set()
         self._healed = False
 
-    def send(self, message: Message) -> None:
-        """Let a message travel, perhaps twice or in vain."""
+    def send(self, message: Message, data: bytes) -> None:
+        """Let a message, which is `data`, travel, perhaps twice or in vain."""
         if (message.sender, message.to) in self._blocked or self._happens(self._rates.drop):
             self._counts["messages lost"] += 1
             return
-        data = encode_message(message)
         self._travel(data)
         if self._happens(self._rates.duplicate):
             self._counts["messages duplicated"] += 1
@@ -70,4 +71,7 @@ class Network:
 
     def _travel(self, data: bytes) -> None:
         delay_ms = 0.2 + self._random.random() ** 3 * self._rates.delay_ms
+        if self._happens(self._rates.late):
+            self._counts["messages very late"] += 1
+            delay_ms += self._random.random() * self._late_ms
         self._schedule(delay_ms, lambda: self._deliver(decode_message(data)))

@@ -39,6 +39,7 @@ class World(Protocol):
     profile: Profile
     counts: Counter[str]
     oracle: Oracle
+    now_ms: float
 
     def schedule(self, delay_ms: float, action: Callable[[], None], /) -> None:
         """Let something happen after a delay."""
@@ -72,6 +73,7 @@ class SimulatedNode:
         self._world = world
         self._durable_applied = 0
         self._incarnation = 0
+        self._resumes_ms = 0.0
         self._taking = False
         self._syncing = False
         self._in_flight: deque[Ready] = deque()
@@ -96,9 +98,17 @@ class SimulatedNode:
             self._world.counts["crashes with lost writes"] += 1
         self._world.crashed(self.id)
 
+    def pause(self) -> None:
+        """The process stands still for a while, and then goes on as if nothing had been."""
+        self._world.counts["pauses"] += 1
+        self._resumes_ms = self._world.now_ms + self._world.random.random() * self._world.profile.pause_ms
+
     def receive(self, message: Message) -> None:
         """A message arrives; a snapshot is taken for fetched along with its offer."""
         if self.raft is None:
+            return
+        if self._world.now_ms < self._resumes_ms:
+            self._later(0.0, lambda: self.receive(message))
             return
         if isinstance(message, InstallSnapshot):
             self._world.counts["snapshots offered"] += 1
@@ -263,7 +273,9 @@ class SimulatedNode:
         incarnation = self._incarnation
 
         def act() -> None:
-            if self._incarnation == incarnation:
+            if self._world.now_ms < self._resumes_ms:
+                self._world.schedule(self._resumes_ms - self._world.now_ms, act)
+            elif self._incarnation == incarnation:
                 action()
 
         self._world.schedule(delay_ms, act)

@@ -24,6 +24,10 @@ class Profile:
     delay_ms: int = 30
     sync_ms: int = 25
     crash_at_point: float = 0.012
+    late: float = 0.03
+    late_ms: int = 500
+    pause_every_ms: int = 400
+    pause_ms: int = 250
     partition_every_ms: int = 250
     transfer_every_ms: int = 300
     compact_every_ms: int = 300
@@ -42,6 +46,8 @@ class Rates:
     delay_ms: int
     sync_ms: int
     crash_at_point: float
+    late: float
+    pause_every_ms: int | None
     partition_every_ms: int | None
     transfer_every_ms: int | None
     compact_every_ms: int | None
@@ -52,8 +58,16 @@ class Rates:
 
 
 HARSH = Profile("harsh")
+NEVER_MS = 10**9
 CALM = Profile(
-    "calm", drop=0.0, duplicate=0.0, crash_at_point=0.0, partition_every_ms=10**9, transfer_every_ms=10**9
+    "calm",
+    drop=0.0,
+    duplicate=0.0,
+    late=0.0,
+    crash_at_point=0.0,
+    pause_every_ms=NEVER_MS,
+    partition_every_ms=NEVER_MS,
+    transfer_every_ms=NEVER_MS,
 )
 PROFILES = {profile.name: profile for profile in (HARSH, CALM)}
 
@@ -69,17 +83,22 @@ def draw_rates(profile: Profile, random: Random) -> Rates:
     def every(value_ms: int) -> int | None:
         return random.randint(value_ms // 2, value_ms * 2) if random.random() < 0.67 else None
 
+    lease_reads = random.random() < 0.2
+    # A process that stands still doesn't tick, and a lease counts ticks: they don't go together.
+    pause_every_ms = every(profile.pause_every_ms)
     return Rates(
         drop=sometimes(profile.drop),
         duplicate=sometimes(profile.duplicate),
         delay_ms=random.randint(1, profile.delay_ms),
         sync_ms=random.randint(1, profile.sync_ms),
         crash_at_point=sometimes(profile.crash_at_point),
+        late=sometimes(profile.late),
+        pause_every_ms=None if lease_reads else pause_every_ms,
         partition_every_ms=every(profile.partition_every_ms),
         transfer_every_ms=every(profile.transfer_every_ms),
         compact_every_ms=every(profile.compact_every_ms),
         clock_skew=1.0 + (profile.clock_skew - 1.0) * random.random(),
         max_inflight=random.choice((1, 2, 64)),
         max_append_bytes=random.choice((1, 200, 1 << 20)),
-        lease_reads=random.random() < 0.2,
+        lease_reads=lease_reads,
     )

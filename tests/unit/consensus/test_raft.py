@@ -28,12 +28,14 @@ from consensus.messages import (
     HardState,
     Heartbeat,
     HeartbeatReply,
+    InstallSnapshot,
     Membership,
     Message,
     ReadIndexRequest,
     ReadState,
     RequestVote,
     RequestVoteReply,
+    SnapshotMeta,
     TimeoutNow,
 )
 from consensus.raft import Config, Raft, Ready, Role
@@ -260,7 +262,9 @@ def test_must_open_is_told_until_the_term_is_opened_and_repeated_each_election_t
 
 
 def test_a_full_leader_can_still_open_its_term() -> None:
-    """What it inherited doesn't count against the bound: without the opening entry nothing of it could commit."""
+    """What it inherited isn't counted against the bound: without the opening entry nothing of it could
+    commit.
+    """
     disk = MemoryStorage(VOTERS)
     disk.append((Entry(1, 0, EntryType.NORMAL, b"x" * 100),))
     caller = Caller(replace(CONFIG, max_uncommitted_bytes=40), disk=disk)
@@ -556,3 +560,57 @@ def test_a_single_voter_is_reminded_to_open_its_term() -> None:
         caller.raft.tick()
         caller.work()
     assert [ready.must_open for ready in caller.readys] == [1, 1]
+
+
+def _offer(caller: Caller, index: int, term: int) -> list[AppendEntriesReply]:
+    """Leader b of term 9 offers a snapshot; the acknowledgements that this brings."""
+    caller.raft.step(InstallSnapshot("b", "a", 9, SnapshotMeta(index, term, Membership(("a", "b", "d")))))
+    return [message for message in caller.work() if isinstance(message, AppendEntriesReply)]
+
+
+@pytest.mark.parametrize("index", [3, 4])
+def test_a_snapshot_at_or_behind_the_commit_index_is_only_acknowledged(index: int) -> None:
+    """Also where the log before it is compacted; the leader learns how far this node is."""
+    caller = Caller(replace(CONFIG, applied=4), disk=MemoryStorage(VOTERS, 4, 3))
+    assert [(reply.success, reply.index) for reply in _offer(caller, index, 3)] == [(True, 4)]
+    assert all(ready.snapshot is None for ready in caller.readys)
+    assert caller.raft.membership == VOTERS
+
+
+def test_a_snapshot_whose_place_the_log_holds_commits_up_to_there() -> None:
+    """Nothing is thrown away that matches."""
+    disk = MemoryStorage(VOTERS)
+    disk.append(tuple(Entry(index, 1, EntryType.NORMAL, b"x") for index in (1, 2, 3)))
+    caller = Caller(disk=disk)
+    assert [reply.index for reply in _offer(caller, 2, 1)] == [2]
+    assert (caller.raft.commit, caller.raft.last_index) == (2, 3)
+    assert all(ready.snapshot is None for ready in caller.readys)
+
+
+@pytest.mark.parametrize(("index", "term"), [(2, 8), (7, 8)])
+def test_a_snapshot_that_the_log_does_not_hold_replaces_it(index: int, term: int) -> None:
+    """It is handed out once to be persisted, brings its membership, and is acknowledged only when it's
+    durable.
+    """
+    disk = MemoryStorage(VOTERS)
+    disk.append(tuple(Entry(index, 1, EntryType.NORMAL, b"x") for index in (1, 2, 3)))
+    caller = Caller(disk=disk)
+    caller.raft.step(InstallSnapshot("b", "a", 9, SnapshotMeta(index, term, Membership(("a", "b", "d")))))
+    ready = caller.raft.ready()
+    assert ready is not None
+    assert ready.snapshot == SnapshotMeta(index, term, Membership(("a", "b", "d")))
+    assert ready.messages == ()
+    assert [type(message) for message in ready.durable_messages] == [AppendEntriesReply]
+    assert (caller.raft.commit, caller.raft.last_index, caller.raft.status().first_index) == (
+        index,
+        index,
+        index + 1,
+    )
+    assert caller.raft.membership.voters == ("a", "b", "d")
+    caller.raft.step(
+        AppendEntries("b", "a", 9, index, term, (Entry(index + 1, 9, EntryType.NORMAL, b"y"),), 0)
+    )
+    following = caller.raft.ready()
+    assert following is not None
+    assert following.snapshot is None
+    assert len(following.entries) == 1
