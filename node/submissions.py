@@ -190,12 +190,12 @@ class Submissions:
     def _verified(self, envelope: Envelope, reason: str | None, origin: Origin) -> None:
         if reason is not None:
             self._refuse(envelope, Refusal(Outcome.BAD_SIGNATURE, reason), origin)
-        elif not self._is_known(envelope, origin):
+        elif not self._is_pooled(envelope, origin):
             refusal = self._why_not_admitted(envelope)
-            if refusal is not None:
-                self._refuse(envelope, refusal, origin)
-            else:
+            if refusal is None:
                 self._hold(envelope, origin)
+            elif refusal.outcome is not Outcome.DUPLICATE_OF or not self._is_known(envelope, origin):
+                self._refuse(envelope, refusal, origin)
 
     def _is_known(self, envelope: Envelope, origin: Origin) -> bool:
         """Whether the chain or the pool has this content; who submitted it is told, or waits with it."""
@@ -204,6 +204,10 @@ class Submissions:
             if origin.report is not None:
                 self._tell_first(envelope, first, origin.report)
             return True
+        return self._is_pooled(envelope, origin)
+
+    def _is_pooled(self, envelope: Envelope, origin: Origin) -> bool:
+        """Whether the pool has this content; who submitted it then waits with it."""
         if self._parts.mempool.get(envelope.signing_hash) is None:
             return False
         if origin.report is not None:
