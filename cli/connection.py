@@ -57,10 +57,19 @@ class Connection:
 
     def client(self, timeout_ms: int = READ_TIMEOUT_MS) -> Client:
         """A client of those nodes, to be used with `async with`; every read ends within the time."""
+        import ssl
+
         from wallet.client import Client
 
         urls, ca = self.endpoints()
-        return Client(urls, ca_file=ca, timeout_ms=timeout_ms)
+        try:
+            return Client(urls, ca_file=ca, timeout_ms=timeout_ms)
+        except ssl.SSLError as error:
+            raise CommandError(
+                f"{ca} holds no CA certificate in PEM.", "Check --ca: a member's folder has ca.pem."
+            ) from error
+        except ValueError as error:
+            raise CommandError(str(error), "Correct --url, or NOSTRO_URL.", Exit.USAGE) from error
 
     def ask(self, question: Callable[[Client], Awaitable[T]]) -> T:
         """Open a client, put one question (or several in one) to it, close it."""

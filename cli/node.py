@@ -69,6 +69,8 @@ async def _views(connection: Connection) -> list[tuple[str, Cluster | None]]:
     import asyncio
 
     urls, ca = connection.endpoints()
+    # A URL that is none is told of once, before any node is asked.
+    connection.client()
     return list(zip(urls, await asyncio.gather(*(_view(url, ca) for url in urls)), strict=True))
 
 
