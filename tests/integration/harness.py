@@ -15,7 +15,7 @@ from ledger.genesis import issuance_tx_id
 from ledger.keys import account_id, address, public_bytes
 from ledger.policy import single_key
 from node.config import Timing
-from node.local import LocalNetwork, free_node_ports
+from node.local import free_node_ports, wait_until
 from node.plan import DEFAULT_ASSET, DEFAULT_ISSUER, plan_network
 from node.provision import ISSUANCE, TELLER, ProvisionedNetwork, create_network
 from wallet.client import Client
@@ -118,9 +118,15 @@ async def funded(bank: Bank, client: Client, amount: int) -> Holder:
     return holder
 
 
-async def leader_of(network: LocalNetwork, bank: Bank, *nodes: str) -> str:
-    """The node that leads according to these nodes, or to any."""
-    async with bank.client(*nodes) as client:
-        cluster = await client.cluster()
-    assert cluster.leader is not None
-    return cluster.leader
+async def leader_of(bank: Bank, *nodes: str) -> str:
+    """The node that leads according to one of these nodes, or of all; waits while there is none."""
+    found: list[str] = []
+
+    async def known() -> bool:
+        async with bank.client(*nodes) as client:
+            leader = (await client.cluster()).leader
+        found.extend([] if leader is None else [leader])
+        return leader is not None
+
+    await wait_until(known, 20, "some node leads")
+    return found[0]

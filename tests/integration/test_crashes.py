@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import time
 from collections import Counter
@@ -12,8 +13,9 @@ import aiohttp
 import pytest
 
 from node import tls
+from node.config import load_config
 from node.local import LocalNetwork
-from node.run import EXIT_OK
+from node.run import EXIT_OK, EXIT_STOPPED_ITSELF
 from tests.integration.harness import QUICK, Bank, Holder, Signed, funded, leader_of
 from wallet.answers import Answer
 from wallet.client import Client, Freshness
@@ -35,14 +37,14 @@ def test_a_stopping_leader_hands_over_and_ends_with_0(shaken: LocalNetwork, bank
     async def scenario() -> None:
         async with bank.client() as client:
             debtor, creditor = await funded(bank, client, 10_000), await funded(bank, client, 1)
-        leader = await leader_of(shaken, bank)
+        leader = await leader_of(bank)
         others = _others(shaken, leader)
         shaken.signal(leader, signal.SIGTERM)
         async with bank.client(*others) as client:
             answer = await client.submit(bank.pay(debtor, creditor, 100).raw)
             assert answer.status == "executed"
         assert shaken.wait(leader) == EXIT_OK
-        assert await leader_of(shaken, bank, *others) != leader
+        assert await leader_of(bank, *others) != leader
         shaken.start([leader])
         await shaken.ready([leader])
         async with bank.client(leader) as client:
@@ -86,7 +88,7 @@ def test_a_leader_that_dies_under_load_loses_nothing_that_was_acknowledged(
         acknowledged: list[tuple[Signed, Answer]] = []
         async with bank.client(timeout_ms=40_000) as client:
             debtor, creditor = await funded(bank, client, 10_000), await funded(bank, client, 1)
-            leader = await leader_of(shaken, bank)
+            leader = await leader_of(bank)
             paying = [
                 asyncio.create_task(_pay_one_after_the_other(bank, client, debtor, creditor, acknowledged))
                 for _ in range(PAYERS)
@@ -132,7 +134,7 @@ def test_without_a_quorum_reads_answer_and_submissions_are_refused_in_time(
     async def scenario() -> None:
         async with bank.client() as client:
             debtor, creditor = await funded(bank, client, 10_000), await funded(bank, client, 1)
-        leader = await leader_of(shaken, bank)
+        leader = await leader_of(bank)
         left, *lost = leader, *_others(shaken, leader)
         for node in lost:
             shaken.kill(node)
@@ -172,7 +174,7 @@ def test_a_node_that_was_paused_catches_up(shaken: LocalNetwork, bank: Bank) -> 
     async def scenario() -> None:
         async with bank.client() as client:
             debtor, creditor = await funded(bank, client, 10_000), await funded(bank, client, 1)
-        leader = await leader_of(shaken, bank)
+        leader = await leader_of(bank)
         shaken.signal(leader, signal.SIGSTOP)
         async with bank.client(*_others(shaken, leader)) as client:
             answer = await client.submit(bank.pay(debtor, creditor, 100).raw, timeout_ms=20_000)
@@ -181,5 +183,27 @@ def test_a_node_that_was_paused_catches_up(shaken: LocalNetwork, bank: Bank) -> 
         async with bank.client(leader) as client:
             account = await client.account(bank.address(debtor), Freshness(min_height=answer.height or 0))
             assert account.balance == "99.00"
+
+    asyncio.run(scenario())
+
+
+def test_a_node_whose_disk_was_emptied_stops_itself(shaken: LocalNetwork, bank: Bank) -> None:
+    """The others remember its seals: it must not vote as if it had promised nothing."""
+
+    async def scenario() -> None:
+        async with bank.client() as client:
+            await funded(bank, client, 100)
+        node = _others(shaken, await leader_of(bank))[0]
+        shaken.signal(node, signal.SIGTERM)
+        assert shaken.wait(node) == EXIT_OK
+        data = load_config(shaken.network.config(node)).data
+        kept = data.rename(data.with_name("kept"))
+        shaken.start([node])
+        assert shaken.wait(node) == EXIT_STOPPED_ITSELF
+        assert '"word": "lost_state"' in shaken.last_lines(node)
+        shutil.rmtree(data)
+        kept.rename(data)
+        shaken.start([node])
+        await shaken.ready([node])
 
     asyncio.run(scenario())

@@ -90,7 +90,7 @@ def test_followers_take_payments_and_pass_them_to_the_leader(running: LocalNetwo
     async def scenario() -> None:
         async with bank.client() as client:
             debtor, creditor = await funded(bank, client, 10_000), await funded(bank, client, 1)
-        leader = await leader_of(running, bank)
+        leader = await leader_of(bank)
         for node in running.node_ids:
             async with bank.client(node) as one:
                 answer = await one.submit(bank.pay(debtor, creditor, 10).raw)
