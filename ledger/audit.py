@@ -49,6 +49,7 @@ class _Work:
     verify: Verify
     findings: list[Finding] = field(default_factory=list)
     omitted: int = 0
+    certified: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     supply: dict[str, int] = field(default_factory=dict)
     positions: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -226,6 +227,8 @@ def _check_certificate(work: _Work, executed: Executed, certifiers: Certifiers, 
         certificate = decode_certificate(raw)
         _compare_seal(work, "certificate_differs", executed, certificate.seal)
         verify_certificate(certificate, certifiers)
+        if certificate.seal == executed.seal_raw:
+            work.certified = executed.height
     except (Malformed, InvalidCertificate) as error:
         work.found("certificate_invalid", executed.height, None, str(error))
 
@@ -301,6 +304,7 @@ def _report(work: _Work, tip: int, replayed: int) -> AuditReport:
         findings_omitted=work.omitted,
         tip=tip,
         replayed=replayed,
+        certified=work.certified,
         supply=work.supply,
         positions=work.positions,
         issued=work.issued,

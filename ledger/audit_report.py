@@ -81,15 +81,17 @@ class Finding:
 class AuditReport:
     """What was checked and what was found.
 
-    `replayed` is the last height that could be executed. `supply` is what is held of each asset above zero,
-    and `positions` each member's net receipts from other members by asset, issuance and redemption apart in
-    `issued`: all in minor units.
+    `replayed` is the last height that could be executed, `certified` the last with a certificate that holds
+    (it certifies all below). `supply` is what is held of each asset above zero, and `positions` each
+    member's net receipts from other members by asset, issuance and redemption apart in `issued`: all in
+    minor units.
     """
 
     findings: tuple[Finding, ...]
     findings_omitted: int
     tip: int
     replayed: int
+    certified: int
     blocks: int
     payments: int
     transactions: int

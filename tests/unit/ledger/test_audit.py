@@ -135,6 +135,7 @@ def test_a_clean_chain_is_clean(chain: Chain) -> None:
     assert report.clean
     assert (report.tip, report.replayed, report.blocks, report.transactions) == (8, 8, 8, 8)
     assert (report.payments, report.certificates, report.own_seals) == (5, 8, 8)
+    assert report.certified == 8
     assert report.signatures == 8 + 8
     assert report.rows == len(chain.rows)
     assert report.supply == {"EUR": 993, "USD": 0}
@@ -309,6 +310,14 @@ def test_everything_stored_is_compared(
     report = run(chain)
     assert codes(report) == expected
     assert report.replayed == 8
+
+
+def test_certified_is_the_last_height_whose_certificate_holds(chain: Chain) -> None:
+    """Missing, forged and differing certificates above it do not count."""
+    del chain.certificates[8]
+    chain.certificates[7] = certified(chain.seals[7][0], ["alpha-1"])
+    chain.certificates[6] = certified(other_seal(6)[0])
+    assert run(chain).certified == 5
 
 
 def test_a_differing_seal_names_the_fields(chain: Chain) -> None:
