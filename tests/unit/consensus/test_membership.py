@@ -12,6 +12,7 @@ from consensus.messages import (
     EntryType,
     HardState,
     Heartbeat,
+    HeartbeatReply,
     InstallSnapshot,
     Membership,
     RequestVote,
@@ -98,6 +99,7 @@ def test_a_grant_for_another_term_does_not_count() -> None:
 def test_granting_a_vote_puts_off_the_own_candidacy() -> None:
     """The voter gives the candidate a full election timeout."""
     caller = Caller()
+    caller.raft.step(HeartbeatReply("c", "a", 1, 0))
     for _ in range(9):
         caller.raft.tick()
     caller.raft.step(RequestVote("b", "a", 1, 0, 0, False, False))

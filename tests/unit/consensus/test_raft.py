@@ -9,6 +9,7 @@ import pytest
 
 from consensus.errors import (
     CannotPropose,
+    ConsensusError,
     InvariantBroken,
     MalformedMessage,
     ProposalTooLarge,
@@ -250,3 +251,23 @@ def test_restarts_from_its_disk_and_delivers_again_what_was_not_applied() -> Non
     again.raft.step(Heartbeat("b", "a", 2, 2, 0))
     again.work()
     assert [entry.data for ready in again.readys for entry in ready.committed] == [b"x"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ({"heartbeat_ticks": 0}, "heartbeat_ticks"),
+        ({"election_ticks": 1}, "election_ticks"),
+        ({"heartbeat_ticks": 6}, "election_ticks"),
+        ({"max_inflight": 0}, "max_inflight"),
+        ({"max_inflight_bytes": 0}, "max_inflight_bytes"),
+        ({"max_append_bytes": 0}, "max_append_bytes"),
+        ({"max_uncommitted_bytes": 0}, "max_uncommitted_bytes"),
+        ({"lease_reads": True, "check_quorum": False}, "lease_reads"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(setting: dict[str, int], reason: str) -> None:
+    """With the setting's name; the smallest that work are taken."""
+    with pytest.raises(ConsensusError, match=reason):
+        replace(CONFIG, **setting)  # type: ignore[arg-type]  # settings by name
+    assert replace(CONFIG, election_ticks=2, max_inflight=1, max_append_bytes=1).election_ticks == 2

@@ -6,7 +6,6 @@ import pytest
 from msgspec import structs
 
 from consensus.errors import (
-    ConsensusError,
     MalformedMessage,
     NoLeader,
     TooManyReads,
@@ -108,26 +107,6 @@ def test_a_node_that_may_have_granted_a_lease_votes_for_nobody() -> None:
     assert caller.raft.status().vote is None
     caller.raft.step(structs.replace(ask, transfer=True))
     assert caller.raft.status().vote == "c"
-
-
-@pytest.mark.parametrize(
-    ("setting", "reason"),
-    [
-        ({"heartbeat_ticks": 0}, "heartbeat_ticks"),
-        ({"election_ticks": 1}, "election_ticks"),
-        ({"heartbeat_ticks": 6}, "election_ticks"),
-        ({"max_inflight": 0}, "max_inflight"),
-        ({"max_inflight_bytes": 0}, "max_inflight_bytes"),
-        ({"max_append_bytes": 0}, "max_append_bytes"),
-        ({"max_uncommitted_bytes": 0}, "max_uncommitted_bytes"),
-        ({"lease_reads": True, "check_quorum": False}, "lease_reads"),
-    ],
-)
-def test_settings_that_cannot_work_are_refused(setting: dict[str, int], reason: str) -> None:
-    """With the setting's name; the smallest that work are taken."""
-    with pytest.raises(ConsensusError, match=reason):
-        replace(CONFIG, **setting)  # type: ignore[arg-type]  # settings by name
-    assert replace(CONFIG, election_ticks=2, max_inflight=1, max_append_bytes=1).election_ticks == 2
 
 
 def test_stepping_down_drops_waiting_reads_and_leases() -> None:
