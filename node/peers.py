@@ -32,7 +32,7 @@ FRAME_BYTES = 4 * 1024 * 1024
 CONNECT_TIMEOUT_S = 3.0
 HELLO_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 1.0
-LINK_HEARTBEAT_S = 5.0
+LINK_HEARTBEAT_S = 10.0
 """A link that answers no ping in half of this is cut; Raft's own heartbeats are far faster."""
 FIRST_BACKOFF_S = 0.05
 LONGEST_BACKOFF_S = 2.0

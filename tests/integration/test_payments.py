@@ -113,20 +113,3 @@ def test_a_batch_is_answered_in_order_with_a_word_for_each(running: LocalNetwork
             assert account.balance == "0.10"
 
     asyncio.run(scenario())
-
-
-def test_an_account_that_does_not_exist_is_proved_absent_and_one_that_does_is_proved(
-    running: LocalNetwork, bank: Bank
-) -> None:
-    """Proofs are made between two blocks, and name the height that they are of."""
-
-    async def scenario() -> None:
-        async with bank.client() as client:
-            holder = await funded(bank, client, 5)
-            proof = await client.account_proof(bank.address(holder))
-            _, absent = bank.open()
-            absence = await client.account_proof(bank.address(absent))
-            assert proof.height >= 1
-            assert absence.height >= proof.height
-
-    asyncio.run(scenario())
