@@ -254,6 +254,7 @@ class Driver:
             self._mempool.unmark_proposed()
         if leads:
             self._loop.proposer.lead()
+        self._watch.lead_changed()
         self._submissions.lead_changed()
 
     # Executed blocks.
@@ -386,6 +387,7 @@ class Driver:
                 clock=ports.clock,
                 peers=ports.peers,
                 log=ports.log,
+                log_end=lambda: self._raft.last_index,
             )
         )
 

@@ -56,17 +56,21 @@ class Watch:
         self._sealed = parts.store.last_own_seal()
 
     def tick(self) -> None:
-        """Notice that nobody leads any more, and that somebody does again."""
+        """Notice that nobody has led for as long as patience lasts."""
         standing = self._parts.standing
         if self._parts.raft.leader_id is not None:
-            self._leaderless_ticks = 0
-            standing.has_quorum = True
             return
         self._leaderless_ticks += 1
         if standing.has_quorum and self._leaderless_ticks >= self._parts.patience_ticks:
             standing.has_quorum = False
             self._parts.counters["quorum_lost"] += 1
             self._parts.quorum_lost()
+
+    def lead_changed(self) -> None:
+        """Somebody else leads, or nobody; a leader has a quorum behind it, or steps down (check-quorum)."""
+        self._leaderless_ticks = 0
+        if self._parts.raft.leader_id is not None:
+            self._parts.standing.has_quorum = True
 
     def sealed(self, height: int) -> None:
         """This node's own seal of `height` is on the disk."""

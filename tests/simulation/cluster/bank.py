@@ -6,8 +6,9 @@ It must not know nodes or time. Signatures are deterministic, so that a seed rep
 from functools import cache
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from msgspec.structs import replace
 
-from ledger.bodies import Body, Kind, OpenAccount, Transfer
+from ledger.bodies import Body, Kind, OpenAccount, SetParameters, Transfer
 from ledger.envelope import build_payload, encode_envelope, signing_hash
 from ledger.genesis import (
     DEFAULT_PARAMETERS,
@@ -15,6 +16,7 @@ from ledger.genesis import (
     GenesisAsset,
     GenesisMember,
     GenesisNode,
+    decode_genesis,
     encode_genesis,
     issuance_tx_id,
     network_id,
@@ -58,12 +60,13 @@ class Bank:
     def __init__(self, genesis_raw: bytes) -> None:
         """Of this genesis."""
         self._network_id = network_id(genesis_raw)
+        self._members = [member.id for member in decode_genesis(genesis_raw).members]
         self.issuance = account_id(ISSUER, ASSET, issuance_tx_id(0))
 
     def open_account(self, member: str, holder: str, tx_id: bytes, valid_ms: tuple[int, int]) -> bytes:
         """`member` opens an account under the key of `holder`."""
         body = OpenAccount(ASSET, single_key(public_bytes(key_of(holder))))
-        return self._sign(Kind.OPEN_ACCOUNT, body, member.encode(), f"{member} teller", tx_id, valid_ms)
+        return self._sign(Kind.OPEN_ACCOUNT, body, member.encode(), [f"{member} teller"], tx_id, valid_ms)
 
     def account(self, member: str, tx_id: bytes) -> bytes:
         """The id of the account so opened."""
@@ -72,19 +75,34 @@ class Bank:
     def issue(self, to: bytes, amount: int, tx_id: bytes, valid_ms: tuple[int, int]) -> bytes:
         """The central bank pays into an account."""
         return self._sign(
-            Kind.TRANSFER, Transfer(to, ASSET, amount), self.issuance, "issuance", tx_id, valid_ms
+            Kind.TRANSFER, Transfer(to, ASSET, amount), self.issuance, ["issuance"], tx_id, valid_ms
         )
 
     def pay(
         self, source: tuple[bytes, str], to: bytes, amount: int, tx_id: bytes, valid_ms: tuple[int, int]
     ) -> bytes:
         """A transfer from the account and key in `source`."""
-        return self._sign(Kind.TRANSFER, Transfer(to, ASSET, amount), source[0], source[1], tx_id, valid_ms)
+        return self._sign(Kind.TRANSFER, Transfer(to, ASSET, amount), source[0], [source[1]], tx_id, valid_ms)
+
+    def set_envelope_bytes(
+        self, member: str, envelope_bytes: int, from_height: int, tx_id: bytes, valid_ms: tuple[int, int]
+    ) -> bytes:
+        """All members agree on another limit for envelopes, proposed by `member`."""
+        parameters = replace(DEFAULT_PARAMETERS, envelope_bytes=envelope_bytes)
+        body = SetParameters(parameters, from_height, 1)
+        signers = [f"{name} admin" for name in self._members]
+        return self._sign(Kind.SET_PARAMETERS, body, member.encode(), signers, tx_id, valid_ms)
 
     def _sign(
-        self, kind: Kind, body: Body, author: bytes, signer: str, tx_id: bytes, valid_ms: tuple[int, int]
+        self,
+        kind: Kind,
+        body: Body,
+        author: bytes,
+        signers: list[str],
+        tx_id: bytes,
+        valid_ms: tuple[int, int],
     ) -> bytes:
-        key = key_of(signer)
+        keys = sorted((key_of(name) for name in signers), key=public_bytes)
         payload = build_payload(
             network_id=self._network_id,
             tx_id=tx_id,
@@ -93,9 +111,10 @@ class Bank:
             body=body,
             valid_from_ms=valid_ms[0],
             valid_until_ms=valid_ms[1],
-            signers=[public_bytes(key)],
+            signers=[public_bytes(key) for key in keys],
         )
-        return encode_envelope(payload, [sign(key, signing_hash(payload))])
+        digest = signing_hash(payload)
+        return encode_envelope(payload, [sign(key, digest) for key in keys])
 
 
 def _policy(name: str) -> Policy:
