@@ -50,16 +50,15 @@ def preview(view: View, envelope: Envelope, height: int) -> tuple[Outcome, Place
     """
     payload, body = envelope.payload, envelope.body
     kind = KINDS[payload.kind]
+    first = view.seen(payload.author, payload.tx_id)
+    # Before authority: keys may have changed since, and who retries must hear of the payment that was made.
+    if first is not None and first.signing_hash == envelope.signing_hash:
+        return Outcome.DUPLICATE_OF, (first.height, first.index)
     refusal = kind.authorise(view, envelope, body)
     if refusal:
         return refusal, None
-    first = view.seen(payload.author, payload.tx_id)
     if first is not None:
-        same = first.signing_hash == envelope.signing_hash
-        return (Outcome.DUPLICATE_OF if same else Outcome.ID_USED_WITH_OTHER_CONTENT), (
-            first.height,
-            first.index,
-        )
+        return Outcome.ID_USED_WITH_OTHER_CONTENT, (first.height, first.index)
     return kind.check(view, envelope, body, height), None
 
 

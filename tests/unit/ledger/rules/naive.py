@@ -52,13 +52,14 @@ class NaiveLedger:
         """Execute one transaction and name its outcome."""
         author, body = envelope.payload.author, envelope.body
         kind = type(body).__name__
+        use = (author, envelope.payload.tx_id)
+        if self.used.get(use) == envelope.signing_hash:
+            return "duplicate_of"
         refusal = self._authority(kind, author, body, envelope.payload.signers)
         if refusal:
             return refusal
-        use = (author, envelope.payload.tx_id)
         if use in self.used:
-            same = self.used[use] == envelope.signing_hash
-            return "duplicate_of" if same else "id_used_with_other_content"
+            return "id_used_with_other_content"
         self.used[use] = envelope.signing_hash
         outcome: str = getattr(self, "_" + kind)(author, body, envelope.payload.tx_id)
         if author in self.accounts and outcome != "executed":

@@ -6,6 +6,7 @@ from hashlib import sha256
 
 import msgpack
 import pytest
+from msgspec.structs import replace
 
 from ledger.block import Parent
 from ledger.bodies import Body, OpenAccount, SetParameters, SetPolicy, Transfer
@@ -97,6 +98,20 @@ def test_a_stranger_cannot_use_up_an_id(world: World, accounts: tuple[bytes, byt
     assert row == HistoryRow(Outcome.POLICY_NOT_MET, (), stolen.signing_hash, ())
 
 
+def test_a_retry_after_rotation_hears_of_the_first(world: World, accounts: tuple[bytes, bytes]) -> None:
+    """Keys that no longer count don't turn a payment that was made into a refusal, in its block or later."""
+    payer, payee = accounts
+    payment = world.envelope(payer, Transfer(payee, "EUR", 10), [PAYER])
+    rotation = world.envelope(payer, SetPolicy(payer, 1, policy(PAYEE)), [PAYER])
+    duplicate = (Outcome.DUPLICATE_OF, (3, 0))
+    executed = (Outcome.EXECUTED, None)
+    assert world.block(payment, rotation, payment).outcomes == (executed, executed, duplicate)
+    assert world.block(payment).outcomes == (duplicate,)
+    other = world.envelope(payer, Transfer(payee, "EUR", 11), [PAYER], tx_id=payment.payload.tx_id)
+    assert world.outcomes(other) == [Outcome.POLICY_NOT_MET]
+    assert world.account(payee).balance == 10
+
+
 def test_authority_is_judged_before_everything_else(world: World, accounts: tuple[bytes, bytes]) -> None:
     """Author, then policy, then the id, then the state: the first that fails names the outcome."""
     payer, _ = accounts
@@ -106,8 +121,11 @@ def test_authority_is_judged_before_everything_else(world: World, accounts: tupl
     refused = world.envelope(payer, hopeless, [PAYER])
     assert world.outcomes(refused) == [Outcome.UNKNOWN_ACCOUNT]
     assert world.outcomes(refused) == [Outcome.DUPLICATE_OF]
-    assert world.outcome(payer, SetPolicy(payer, 1, policy(PAYEE)), PAYER) is Outcome.EXECUTED
-    assert world.outcomes(refused) == [Outcome.POLICY_NOT_MET]
+    tx_id = refused.payload.tx_id
+    other = world.envelope(payer, replace(hopeless, amount=1), [PAYEE], tx_id=tx_id)
+    assert world.outcomes(other) == [Outcome.POLICY_NOT_MET]
+    other = world.envelope(payer, replace(hopeless, amount=1), [PAYER], tx_id=tx_id)
+    assert world.outcomes(other) == [Outcome.ID_USED_WITH_OTHER_CONTENT]
 
 
 def test_transactions_see_what_came_before_them_in_the_block(world: World) -> None:
