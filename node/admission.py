@@ -68,6 +68,11 @@ class Admission:
 
     # What the driver asks.
 
+    @property
+    def executed_height(self) -> int:
+        """The height that all of this is said at."""
+        return self._executed().progress.height
+
     def executed(self, accounts: Mapping[bytes, Account]) -> None:
         """A block has left these accounts so."""
         for account_id, account in accounts.items():
@@ -101,7 +106,7 @@ class Admission:
         return rules.preview(self, envelope, height)[0]
 
     def member_of(self, envelope: Envelope) -> str:
-        """The member that answers for the author; call it after a preview has found the author."""
+        """The member that answers for the author; empty for an account that this node hasn't seen opened."""
         if envelope.author_member is not None:
             return envelope.author_member
         account = self._account(envelope.payload.author)

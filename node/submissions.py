@@ -3,12 +3,14 @@
 It must not know Raft, blocks or the disk. The driver tells it what was executed and who leads.
 """
 
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from ledger.envelope import Envelope
 from ledger.merkle import leaf_hash
-from ledger.outcome import Outcome
+from ledger.outcome import OUTCOMES, Outcome, OutcomeClass
 from ledger.view import Seen
 from node.admission import Admission, Refusal, executed_result, refused, repeated_result, why_not_now
 from node.executor import Done
@@ -30,6 +32,8 @@ PASSED_OVER_MS = 5_000
 """A leader that executes what came so much later than something it was given passes that over."""
 EXPIRY_GRACE_MS = 5_000
 """What has expired stays in the pool this long: a block that holds it may be under way."""
+MAX_PUT_OFF = 10_000
+"""Envelopes whose refusal the leader puts off until it has executed more; others are refused at once."""
 TRY_AGAIN = frozenset({Outcome.OVERLOADED, Outcome.TOO_MANY_PENDING, Outcome.NOT_YET_VALID, Outcome.STOPPING})
 """Refusals by the leader that say nothing of the transaction: it stays, and is forwarded again."""
 OUTCOME_NUMBERS = frozenset(int(outcome) for outcome in Outcome)
@@ -46,9 +50,19 @@ class Origin(NamedTuple):
     sender: str | None
 
 
+class PutOff(NamedTuple):
+    """A transaction that the leader would refuse on an executed state that is behind its log: judged again
+    once `height` is executed, since what its submitter has seen elsewhere may stand in between.
+    """
+
+    height: int
+    envelope: Envelope
+    origin: Origin
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the submissions work with."""
+    """What the submissions work with; `log_end` gives the height of the newest block in the log."""
 
     admission: Admission
     mempool: Mempool
@@ -58,6 +72,7 @@ class Parts:
     clock: Clock
     peers: Peers
     log: Log
+    log_end: Callable[[], int]
 
 
 class Submissions:
@@ -69,6 +84,7 @@ class Submissions:
         self._unsent: dict[bytes, None] = {}
         self._sent: dict[bytes, int] = {}
         self._refusals: dict[str, list[tuple[bytes, int]]] = {}
+        self._put_off: deque[PutOff] = deque()
         self.refused_count = 0
 
     def submit(self, raw: bytes, report: Report) -> None:
@@ -114,6 +130,7 @@ class Submissions:
             if waiters.is_waited_for(signing_hash):
                 result = self._outcome(envelope, done, index, time_ms)
                 waiters.execute(signing_hash, result, self._parts.standing.certified)
+        self._judge_again(done.executed.height)
         oldest = next(mempool.held(), None)
         return oldest is not None and newest_ms - oldest.arrived_ms >= PASSED_OVER_MS
 
@@ -191,11 +208,32 @@ class Submissions:
         if reason is not None:
             self._refuse(envelope, Refusal(Outcome.BAD_SIGNATURE, reason), origin)
         elif not self._is_pooled(envelope, origin):
-            refusal = self._why_not_admitted(envelope)
-            if refusal is None:
-                self._hold(envelope, origin)
-            elif refusal.outcome is not Outcome.DUPLICATE_OF or not self._is_known(envelope, origin):
-                self._refuse(envelope, refusal, origin)
+            self._admit(envelope, origin, may_put_off=True)
+
+    def _admit(self, envelope: Envelope, origin: Origin, *, may_put_off: bool) -> None:
+        """Hold it, or refuse it: at once, or once more is executed if the state is behind the log."""
+        refusal = self._why_not_admitted(envelope) or self._why_no_room(envelope)
+        if refusal is None:
+            self._hold(envelope, origin)
+        elif refusal.outcome is Outcome.DUPLICATE_OF and self._is_known(envelope, origin):
+            return
+        elif may_put_off and self._is_behind(refusal) and len(self._put_off) < MAX_PUT_OFF:
+            self._put_off.append(PutOff(self._parts.log_end(), envelope, origin))
+        else:
+            self._refuse(envelope, refusal, origin)
+
+    def _is_behind(self, refusal: Refusal) -> bool:
+        """Whether what the log holds above the executed state could still turn this refusal."""
+        if OUTCOMES[refusal.outcome].class_ is OutcomeClass.NODE:
+            return False
+        return self._parts.admission.executed_height < self._parts.log_end()
+
+    def _judge_again(self, executed: int) -> None:
+        """Admit or refuse what was put off until the height that is executed now."""
+        while self._put_off and self._put_off[0].height <= executed:
+            late = self._put_off.popleft()
+            if not self._is_known(late.envelope, late.origin):
+                self._admit(late.envelope, late.origin, may_put_off=False)
 
     def _is_known(self, envelope: Envelope, origin: Origin) -> bool:
         """Whether the chain or the pool has this content; who submitted it is told, or waits with it."""
@@ -229,14 +267,22 @@ class Submissions:
         return None
 
     def _why_not_admitted(self, envelope: Envelope) -> Refusal | None:
-        parts = self._parts
-        other = parts.mempool.by_id(envelope.payload.author, envelope.payload.tx_id)
-        if other is not None:
+        """What is wrong with it. Only the leader, which knows what is queued, judges it by the state; a
+        follower knows only of ids that are taken.
+        """
+        admission, payload = self._parts.admission, envelope.payload
+        if self._parts.mempool.by_id(payload.author, payload.tx_id) is not None:
             return Refusal(Outcome.ID_USED_WITH_OTHER_CONTENT, "another transaction with this id waits here")
-        outcome = parts.admission.preview(envelope)
-        if outcome is not Outcome.EXECUTED:
-            return Refusal(outcome, "so it would end on the chain now, with what waits before it")
-        match parts.mempool.why_full(envelope, parts.admission.member_of(envelope)):
+        if self._parts.standing.leads:
+            outcome = admission.preview(envelope)
+            reason = "so it would end on the chain now, with what waits before it"
+            return None if outcome is Outcome.EXECUTED else Refusal(outcome, reason)
+        if admission.seen(payload.author, payload.tx_id) is not None:
+            return Refusal(Outcome.ID_USED_WITH_OTHER_CONTENT, "the chain has another one with this id")
+        return None
+
+    def _why_no_room(self, envelope: Envelope) -> Refusal | None:
+        match self._parts.mempool.why_full(envelope, self._parts.admission.member_of(envelope)):
             case Full.POOL:
                 return Refusal(Outcome.OVERLOADED, "the pool is full")
             case Full.MEMBER:
