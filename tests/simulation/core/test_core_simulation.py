@@ -7,7 +7,7 @@ import pytest
 from tests.simulation.core import CALM, Report, run
 from tests.simulation.core.node import CRASH_POINTS
 
-SEEDS = range(1, 101)
+SEEDS = range(1, 81)
 
 MUST_OCCUR = (
     "elections",
