@@ -1,0 +1,1 @@
+"""Longer runs against real processes, by command and outside continuous integration."""
