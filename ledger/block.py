@@ -83,7 +83,8 @@ class Parent:
 class Scheduled:
     """The values in force for one block, looked up at its basis height.
 
-    `activation_waits`: some scheduled value takes effect above the block's height.
+    `activation_waits`: some value known so far takes effect above the block's height, so a leader fills up
+    with empty blocks. It is no part of validity: nodes that have executed less may not know of it yet.
     """
 
     network_id: bytes
@@ -176,7 +177,7 @@ def make_block(
 def check_header(block: Block, parent: Parent, scheduled: Scheduled) -> None:
     """Check rules 1 to 4 of validity, the proposer's signature included; raises InvalidBlock."""
     _check_link(block.header, parent, scheduled)
-    _check_emptiness(block, parent, scheduled)
+    _check_opening(block, parent)
     _check_scheduled(block.header, scheduled)
     _check_body(block, scheduled.parameters)
     _check_proposer(block, scheduled.certifiers)
@@ -232,13 +233,10 @@ def _check_link(header: Header, parent: Parent, scheduled: Scheduled) -> None:
         )
 
 
-def _check_emptiness(block: Block, parent: Parent, scheduled: Scheduled) -> None:
-    height = block.header.height
-    if is_opening(block, parent):
-        if block.body:
-            raise InvalidBlock(f"block {height} opens term {block.header.term}: it must be empty")
-    elif not block.body and not scheduled.activation_waits:
-        raise InvalidBlock(f"block {height} is empty, opens no term, and nothing scheduled waits")
+def _check_opening(block: Block, parent: Parent) -> None:
+    if is_opening(block, parent) and block.body:
+        header = block.header
+        raise InvalidBlock(f"block {header.height} opens term {header.term}: it must be empty")
 
 
 def _check_scheduled(header: Header, scheduled: Scheduled) -> None:
