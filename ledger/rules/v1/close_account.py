@@ -15,8 +15,14 @@ from ledger.view import View
 
 
 def authorise(view: View, envelope: Envelope, body: CloseAccount) -> Outcome:
-    """The account's own policy, or its member's teller policy."""
-    return own_or_member(view, envelope, body.account, teller)
+    """The account's own policy, or its member's teller policy; nobody may close an issuance account."""
+    refusal = own_or_member(view, envelope, body.account, teller)
+    if refusal:
+        return refusal
+    account = view.account_by_id(body.account)
+    # Without it nothing could be issued or redeemed any more, and a code is never given out again.
+    issuing = account is not None and view.registry.assets[account.asset].account == account.id
+    return Outcome.NOT_PERMITTED if issuing else Outcome.EXECUTED
 
 
 def check(view: View, envelope: Envelope, body: CloseAccount, height: int) -> Outcome:
@@ -41,7 +47,7 @@ KIND: Final = Kind(
     number=bodies.Kind.CLOSE_ACCOUNT,
     name="close_account",
     body=CloseAccount,
-    author="the account, or its member",
+    author="the account, or its member; an issuance account is never closed",
     authority="the account's policy; the member's teller policy",
     refusals=(
         Outcome.UNKNOWN_ACCOUNT,

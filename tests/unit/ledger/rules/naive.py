@@ -42,11 +42,13 @@ class NaiveLedger:
         }
         self.assets: dict[str, str] = {}
         self.accounts: dict[bytes, dict[str, Any]] = {}
+        self.issuance: set[bytes] = set()
         self.used: dict[tuple[bytes, bytes], bytes] = {}
         for index, asset in enumerate(genesis.assets):
             self.assets[asset.code] = asset.issuer
             account = new_id(asset.issuer, asset.code, index.to_bytes(16, "big"))
             self._open(account, asset.issuer, asset.code, asset.issuance_policy, asset.limit)
+            self.issuance.add(account)
 
     def transact(self, envelope: Envelope) -> str:
         """Execute one transaction and name its outcome."""
@@ -83,6 +85,8 @@ class NaiveLedger:
                 return "not_permitted"
             if not meets(account["policy"], signers):
                 return "policy_not_met"
+            if kind == "CloseAccount" and author in self.issuance:
+                return "not_permitted"
             return "not_permitted" if kind != "Transfer" and body.account != author else ""
         if member is None or kind == "Transfer":
             return "not_permitted"
@@ -94,6 +98,8 @@ class NaiveLedger:
         target = self.accounts.get(getattr(body, "account", b""))
         if kind == "OpenAccount" or target is None:
             return ""
+        if kind == "CloseAccount" and body.account in self.issuance:
+            return "not_permitted"
         name = author.decode()
         keeps, issues = target["member"] == name, self.assets[target["asset"]] == name
         may = {"SetPolicy": keeps, "CloseAccount": keeps, "SetLimit": issues, "SetFlags": keeps or issues}
@@ -231,5 +237,6 @@ class NaiveLedger:
         self.assets[body.code] = body.issuer
         account = new_id(body.issuer, body.code, tx_id)
         self._open(account, body.issuer, body.code, body.issuance_policy)
+        self.issuance.add(account)
         self.accounts[account]["entries"] = 1
         return "executed"

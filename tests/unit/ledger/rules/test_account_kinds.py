@@ -177,6 +177,17 @@ def test_close_account_by_its_member(world: World) -> None:
     assert world.account(account).flags == 7
 
 
+def test_issuance_accounts_are_never_closed(world: World) -> None:
+    """Neither by their own policy nor by their bank's tellers, for the asset could never be issued again."""
+    issuance = world.issuance()
+    body = CloseAccount(issuance, 1)
+    assert world.account(issuance).balance == 0
+    assert world.outcome(issuance, body, ISSUANCE) is Outcome.NOT_PERMITTED
+    assert world.outcome("central", body, TELLER["central"]) is Outcome.NOT_PERMITTED
+    assert world.outcome("beta", body, TELLER["beta"]) is Outcome.NOT_PERMITTED
+    assert world.outcome(issuance, body, OWNER) is Outcome.POLICY_NOT_MET
+
+
 @pytest.mark.parametrize("left", [0, 1, -1])
 def test_close_account_needs_a_balance_of_zero(world: World, account: bytes, left: int) -> None:
     """One minor unit held or owed keeps an account open."""
