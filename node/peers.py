@@ -151,6 +151,8 @@ class PeerLinks:
         await web.SockSite(self._runner, listener, ssl_context=self._server_context).start()
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         self._tasks = {peer: asyncio.create_task(self._keep_link(peer)) for peer in self._outgoing}
+        for task in self._tasks.values():
+            task.add_done_callback(raise_what_it_raised)
 
     async def close(self) -> None:
         """Send what is queued, then cut every link and stop listening."""
@@ -323,6 +325,12 @@ class PeerLinks:
         if now - self._last_refusal_logged >= REFUSAL_LOG_INTERVAL_S:
             self._last_refusal_logged = now
             self._log.warning("peer_refused", peer=peer, reason=reason, refused_so_far=self.counters.refused)
+
+
+def raise_what_it_raised(task: asyncio.Task[None]) -> None:
+    """As a task's done-callback: hand what ended the task unexpectedly to the loop, which stops the node."""
+    if not task.cancelled():
+        task.result()
 
 
 async def _until_closed(websocket: aiohttp.ClientWebSocketResponse, wake: asyncio.Event) -> None:

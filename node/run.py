@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import socket
 import sys
 import tomllib
@@ -18,7 +17,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 import uvloop
@@ -39,10 +37,10 @@ from node.driver import Driver, DriverConfig, Ports
 from node.logs import BindableLog, open_log
 from node.mempool import MempoolLimits
 from node.metrics import Metrics
-from node.peers import PeerLinks, PeerSettings
+from node.peers import PeerLinks, PeerSettings, raise_what_it_raised
 from node.records import CorruptRecord
-from node.results import StopReason
 from node.service import About, NodeService
+from node.stop import StopRequest
 from node.store import Store, WrongStore
 from node.workers import Completions, LoopTimers, ThreadWorker
 
@@ -79,7 +77,7 @@ def run_node(config_path: Path, *, until_stdin_closes: bool = False) -> int:
 
 
 async def _run(config: NodeConfig, log: BindableLog, until_stdin_closes: bool) -> int:
-    stop = _Stop(asyncio.get_running_loop(), log)
+    stop = StopRequest(asyncio.get_running_loop(), log)
     async with AsyncExitStack() as stack:
         node = await _assemble(config, log, stop, stack)
         stop.listen(until_stdin_closes)
@@ -93,6 +91,7 @@ async def _run(config: NodeConfig, log: BindableLog, until_stdin_closes: bool) -
             version=installed_version(),
         )
         await stop.asked.wait()
+        node.service.stop_waiting()
         if stop.reason is None:
             await _hand_over(node.driver, config, log)
     if stop.reason is not None:
@@ -106,49 +105,10 @@ async def _run(config: NodeConfig, log: BindableLog, until_stdin_closes: bool) -
 class _Node:
     genesis: Genesis
     driver: Driver
+    service: NodeService
 
 
-class _Stop:
-    """Whether the node is to stop, and why: a signal, the end of stdin, the driver, or a bug."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, log: BindableLog) -> None:
-        self.asked = asyncio.Event()
-        self.reason: StopReason | None = None
-        self._loop = loop
-        self._log = log
-
-    def listen(self, until_stdin_closes: bool) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self.asked.set)
-        if until_stdin_closes:
-            self._loop.add_reader(sys.stdin.fileno(), self._stdin_readable)
-
-    def itself(self, reason: StopReason) -> None:
-        """The driver can't go on."""
-        if self.reason is None:
-            self.reason = reason
-        self.asked.set()
-
-    def on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """An exception that nobody caught: in one of the node's callbacks it is a bug, and the node stops.
-
-        Where it has no handle it is a broken connection or the like, which concerns that connection only.
-        """
-        error = context.get("exception")
-        fields = {"message": context.get("message"), "error": repr(error)}
-        if context.get("handle") is None or error is None:
-            self._log.warning("connection_error", **fields)
-            return
-        self._log.error("callback_failed", exc_info=error, **fields)
-        self.itself(StopReason("internal", repr(error)))
-
-    def _stdin_readable(self) -> None:
-        if not os.read(sys.stdin.fileno(), 4_096):
-            self._loop.remove_reader(sys.stdin.fileno())
-            self.asked.set()
-
-
-async def _assemble(config: NodeConfig, log: BindableLog, stop: _Stop, stack: AsyncExitStack) -> _Node:
+async def _assemble(config: NodeConfig, log: BindableLog, stop: StopRequest, stack: AsyncExitStack) -> _Node:
     """Make every part and start it; `stack` takes all of it down again, the last first."""
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(stop.on_loop_error)
@@ -203,7 +163,7 @@ async def _assemble(config: NodeConfig, log: BindableLog, stop: _Stop, stack: As
     admin = AdminServer(_files(config), operators, questions)
     await admin.start(listeners["admin"])
     stack.push_async_callback(admin.close)
-    return _Node(genesis, driver)
+    return _Node(genesis, driver, service)
 
 
 async def _hand_over(driver: Driver, config: NodeConfig, log: BindableLog) -> None:
@@ -260,6 +220,7 @@ async def _serve_api(
     )
     server = _Server(settings)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
+    serving.add_done_callback(raise_what_it_raised)
     try:
         yield
     finally:

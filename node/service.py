@@ -77,7 +77,8 @@ class NodeService:
         self._about = about
         self._reads = Reads(store, self._registry, lambda: driver.certified_height)
         self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="reads")
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[int, int, asyncio.Future[bool]]] = []
+        self._stopping = False
         self._order = count()
         self._network_name = self._reads.progress().network_name
         driver.on_block(self._executed)
@@ -85,6 +86,13 @@ class NodeService:
     def close(self) -> None:
         """End the reading thread."""
         self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def stop_waiting(self) -> None:
+        """Tell everybody who waits for a height, now or later, that it won't come: the node stops."""
+        self._stopping = True
+        for _, _, reached in self._waiting:
+            if not reached.done():
+                reached.set_result(False)
 
     # Submitting.
 
@@ -236,17 +244,18 @@ class NodeService:
         """Wait until a height is executed here; False when the time ran out first."""
         if self._driver.executed_height >= min_height:
             return True
-        reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._stopping:
+            return False
+        reached: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         entry = (min_height, next(self._order), reached)
         heapq.heappush(self._waiting, entry)
         try:
             async with asyncio.timeout(timeout_ms / 1_000):
-                await reached
+                return await reached
         except TimeoutError:
             self._waiting.remove(entry)
             heapq.heapify(self._waiting)
             return False
-        return True
 
     async def read_barrier(self, timeout_ms: int) -> int:
         """Return once reads are linearizable; raises NoQuorum."""
@@ -270,7 +279,7 @@ class NodeService:
         while self._waiting and self._waiting[0][0] <= height:
             reached = heapq.heappop(self._waiting)[2]
             if not reached.done():
-                reached.set_result(None)
+                reached.set_result(True)
 
     def _registry(self) -> Registry:
         return self._driver.executed.registry
