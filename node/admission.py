@@ -112,13 +112,6 @@ class Admission:
         account = self._account(envelope.payload.author)
         return account.member if account is not None else ""
 
-    def outcome_at(self, height: int, index: int) -> Outcome:
-        """The outcome of the transaction at an executed place."""
-        row = self._rows.history_row(height, index)
-        if row is None:
-            raise KeyError(f"no transaction stands at height {height}, index {index}")
-        return Outcome(row.outcome)
-
     def time_at(self, height: int) -> int:
         """The time of an executed block, in milliseconds."""
         progress = self._executed().progress

@@ -113,6 +113,12 @@ class Intake:
         if message.term < self._around.term() or not self._fits(message):
             self._step(queue, replace(message, entries=()), ())
             return
+        other = self._other_block(message)
+        if other is not None:
+            self._distrust(
+                queue, message, InvalidEntry(other, "another block of that height and term is known")
+            )
+            return
         new = self._new_entries(message)
         if not new:
             self._step(queue, message, ())
@@ -144,6 +150,14 @@ class Intake:
             message.prev_log_index <= tail.last_height
             and tail.term(message.prev_log_index) == message.prev_log_term
         )
+
+    def _other_block(self, message: AppendEntries) -> Entry | None:
+        """The first entry that Raft would take for one it has, though its block is another: equivocation."""
+        for entry in message.entries:
+            known = self._tail.cached(entry.index)
+            if known is not None and known.term == entry.term and known.data != entry.data:
+                return entry
+        return None
 
     def _new_entries(self, message: AppendEntries) -> tuple[Entry, ...]:
         tail = self._tail

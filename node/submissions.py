@@ -128,7 +128,9 @@ class Submissions:
                 self._unsent.pop(signing_hash, None)
                 self._sent.pop(signing_hash, None)
             if waiters.is_waited_for(signing_hash):
-                result = self._outcome(envelope, done, index, time_ms)
+                # Whoever waits for this content came before it first stood on the chain: it is no duplicate.
+                outcome = done.executed.outcomes[index][0]
+                result = executed_result(envelope, outcome, (done.executed.height, index), time_ms)
                 waiters.execute(signing_hash, result, self._parts.standing.certified)
         self._judge_again(done.executed.height)
         oldest = next(mempool.held(), None)
@@ -323,15 +325,6 @@ class Submissions:
         self._unsent.pop(envelope.signing_hash, None)
         self._sent.pop(envelope.signing_hash, None)
         self._parts.waiters.refuse(envelope.signing_hash, refused(envelope, refusal))
-
-    def _outcome(self, envelope: Envelope, done: Done, index: int, time_ms: int) -> SubmitResult:
-        """What whoever waits for this hears: for a repetition, the first place and the first outcome."""
-        outcome, first = done.executed.outcomes[index]
-        if first is None:
-            return executed_result(envelope, outcome, (done.executed.height, index), time_ms)
-        admission = self._parts.admission
-        first_time_ms = admission.time_at(first[0])
-        return repeated_result(executed_result(envelope, admission.outcome_at(*first), first, first_time_ms))
 
     def _simulated(self, envelope: Envelope, reason: str | None, report: Report) -> None:
         parts = self._parts
