@@ -19,6 +19,7 @@ from ledger.certificate import Seal, seal_hash
 from ledger.codec import Malformed, decode
 from ledger.genesis import FIRST_MEMBERSHIP_VERSION
 from ledger.genesis_state import genesis_rows
+from ledger.merkle import ProofInvalid
 from ledger.outcome import Outcome
 from ledger.parameters import Parameters
 from ledger.records import Account, AssetRecord, HistoryRow, MemberRecord, NodeRecord, Progress
@@ -70,9 +71,10 @@ class State:
 
     @classmethod
     def open(cls, reader: StateReader) -> State:
-        """Open the state that these rows hold, its trees checked against the roots last written with them.
+        """Open the state that these rows hold, checked against the roots last written with them.
 
-        Raises StateCorrupted, naming what is missing or wrong.
+        Every account is checked, and everything of the registry but the account ids, which are as many; those
+        are checked as they are used. Raises StateCorrupted, naming what is missing or wrong.
         """
         progress = load_progress(reader)
         try:
@@ -82,6 +84,7 @@ class State:
             raise StateCorrupted(f"at height {progress.height}: {error}") from error
         tree = AccountsTree(_account_leaves(reader))
         _check_roots(progress, tree, registry_root)
+        _check_registry(reader, registry, registry_root)
         return cls(reader, progress, registry, tree)
 
     @property
@@ -211,6 +214,19 @@ def _check_roots(progress: Progress, tree: AccountsTree, registry_root: bytes) -
         _check_progress(progress, decode(progress.seal_raw, Seal))
     except Malformed as error:
         raise StateCorrupted(f"{where} the progress row's header or seal cannot be read: {error}") from error
+
+
+def _check_registry(reader: StateReader, registry: Registry, registry_root: bytes) -> None:
+    """Each value that was loaded must stand in the tree: keys and policies decide who may pay."""
+    read_node = node_reader(reader)
+    for key, record in registry.values():
+        key_hash = records.key_hash(key)
+        try:
+            proof = registry_tree.prove(read_node, key_hash)
+            registry_tree.verify_presence(key_hash, records.encode_record(record), proof, registry_root)
+        except (registry_tree.TreeCorrupted, ProofInvalid) as error:
+            name = key.decode("ascii", "replace")
+            raise StateCorrupted(f"{name} does not lead to the registry root: {error}") from error
 
 
 def _check_progress(progress: Progress, seal: Seal) -> None:

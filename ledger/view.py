@@ -109,7 +109,10 @@ class ReadView:
     def account_by_id(self, account_id: bytes) -> Account | None:
         """The account of this id, or None."""
         number = self.account_number(account_id)
-        return None if number is None else self.account(number)
+        account = None if number is None else self.account(number)
+        if account is not None and account.id != account_id:
+            raise StateCorrupted(f"account id {account_id.hex()} names number {number}, which is another's")
+        return account
 
     def account(self, number: int) -> Account | None:
         """The account of this number, or None."""

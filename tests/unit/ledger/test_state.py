@@ -10,17 +10,30 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from ledger.block import genesis_parent
-from ledger.bodies import CloseAccount, OpenAccount, Transfer
+from ledger.bodies import CloseAccount, OpenAccount, SetMember, Transfer
 from ledger.cache import GenerationCache
 from ledger.certificate import encode_seal, seal_hash
-from ledger.codec import Malformed
+from ledger.codec import Malformed, decode
 from ledger.genesis_state import genesis_seal
 from ledger.merkle import Frontier
 from ledger.outcome import Outcome
-from ledger.records import PROGRESS_KEY, account_row_key, encode_record, history_row_key
+from ledger.records import (
+    NODE_PREFIX,
+    PROGRESS_KEY,
+    AccountNumber,
+    RegistryRow,
+    account_key,
+    account_row_key,
+    encode_record,
+    history_row_key,
+    key_hash,
+    registry_row_key,
+)
+from ledger.registry_tree import nibbles
 from ledger.state import State, scheduled
 from ledger.view import ReadView, Seen, StateCorrupted
 from tests.unit.ledger.rules.world import (
+    ADMIN,
     GENESIS_MS,
     ISSUANCE,
     ISSUED_LIMIT,
@@ -98,6 +111,47 @@ def test_every_flipped_account_or_root_is_found_at_opening(world: World) -> None
             rows = MemoryRows({**world.rows.rows, key: flipped})
             with pytest.raises(StateCorrupted):
                 State.open(rows)
+
+
+@pytest.mark.parametrize("name", [b"member/beta", b"node/beta-1", b"asset/EUR", b"schedule/parameters"])
+def test_every_changed_registry_value_is_found_at_opening(world: World, name: bytes) -> None:
+    """A readable value that is not the one in the tree stops the opening: it could name another's key."""
+    row_key = registry_row_key(key_hash(name))
+    row = decode(world.rows.rows[row_key], RegistryRow)
+    for position in range(len(row.value)):
+        value = row.value[:position] + bytes([row.value[position] ^ 1]) + row.value[position + 1 :]
+        rows = MemoryRows({**world.rows.rows, row_key: encode_record(RegistryRow(name, value))})
+        with pytest.raises(StateCorrupted):
+            State.open(rows)
+
+
+def test_registry_nodes_are_checked_below_the_root_too(world: World) -> None:
+    """A changed or missing row of any inner node on the way to a value stops the opening."""
+    for number in range(30):
+        member = SetMember(f"m{number}", "Bank", policy(14), policy(24), 0)
+        world.block(world.envelope("alpha", member, [*ADMIN.values(), 14]))
+    paths = {nibbles(key_hash(key))[:1] for key, _ in world.state.registry.values()}
+    inner = [NODE_PREFIX + path for path in paths if NODE_PREFIX + path in world.rows.rows]
+    assert inner
+    for key in inner:
+        row = world.rows.rows[key]
+        for changed in ({key: row[:-1] + bytes([row[-1] ^ 1])}, {key: b"\x90"}):
+            with pytest.raises(StateCorrupted, match="registry root"):
+                State.open(MemoryRows({**world.rows.rows, **changed}))
+        rows = {other: value for other, value in world.rows.rows.items() if other != key}
+        with pytest.raises(StateCorrupted, match="its row is missing"):
+            State.open(MemoryRows(rows))
+
+
+def test_an_id_that_names_anothers_number_is_found_where_it_is_used(world: World) -> None:
+    """A registry row changed to another account's number never debits that one."""
+    payer, payee = world.account_numbered(2), world.account_numbered(3)
+    row_key = registry_row_key(key_hash(account_key(payer)))
+    wrong = RegistryRow(account_key(payer), encode_record(AccountNumber(world.account(payee).number)))
+    state = State.open(MemoryRows({**world.rows.rows, row_key: encode_record(wrong)}))
+    with pytest.raises(StateCorrupted, match="another's"):
+        state.account_by_id(payer)
+    assert state.account_by_id(payee) == world.account(payee)
 
 
 @pytest.mark.parametrize(
