@@ -67,7 +67,6 @@ class RuleSet:
 
     version: int
     kinds: Mapping[int, Kind[Body]]
-    bodies: Mapping[int, type[Body]]
     execute: Callable[[State, Block, Sequence[Envelope]], Executed]
     preview: Callable[[View, Envelope, int], tuple[Outcome, tuple[int, int] | None]]
 

@@ -10,7 +10,6 @@ from ledger.rules.v1.kinds import KINDS
 RULES_V1 = RuleSet(
     version=1,
     kinds=KINDS,
-    bodies={number: kind.body for number, kind in KINDS.items()},
     execute=execute,
     preview=preview,
 )
