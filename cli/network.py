@@ -39,7 +39,10 @@ def network() -> None:
     "--name", default="nostrodev", show_default=True, help="The network's name: it begins every address."
 )
 @click.option(
-    "--members", default="alpha,bravo,charlie", show_default=True, help="The banks' ids, with commas."
+    "--members",
+    default="alpha,bravo,charlie",
+    show_default=True,
+    help="The banks' ids, with commas; ID@HOST where a bank's node is reached at a host of its own.",
 )
 @click.option(
     "--nodes", default=3, show_default=True, type=click.IntRange(1), help="How many of them run a node."
@@ -59,7 +62,7 @@ def network() -> None:
     help="CODE:DECIMALS, or CODE:DECIMALS:MOST for the most that may be issued. May be repeated.",
 )
 @click.option(
-    "--host", default="127.0.0.1", show_default=True, help="The host that the nodes are reached at."
+    "--host", default="127.0.0.1", show_default=True, help="The host of nodes that have none of their own."
 )
 @click.option(
     "--base-port", default=DEFAULT_BASE_PORT, show_default=True, help="The first of three ports a node."
@@ -95,23 +98,32 @@ def make_plan(
 
     The first `nodes` of the members run a node, on three ports each.
     """
-    from node.plan import NetworkPlan, PlannedMember, PlannedNode
+    from node.plan import PORTS_A_NODE, NetworkPlan, PlannedMember, PlannedNode
 
-    ids = [text.strip() for text in members.split(",") if text.strip()]
-    if nodes > len(ids):
+    places = [_place(text.strip(), host) for text in members.split(",") if text.strip()]
+    if nodes > len(places):
         raise CommandError(
-            f"{nodes} nodes were asked for, and there are {len(ids)} members to run one each.",
+            f"{nodes} nodes were asked for, and there are {len(places)} members to run one each.",
             "Name more members with --members, or ask for fewer --nodes.",
             Exit.USAGE,
         )
-    planned = [] if issuer in ids else [PlannedMember(issuer, issuer)]
-    for index, member in enumerate(ids):
-        ports = [base_port + 3 * index + offset for offset in range(3)]
-        node = PlannedNode(f"{member}-1", host, *ports) if index < nodes else None
+    named = any(member == issuer for member, _ in places)
+    planned = [] if named else [PlannedMember(issuer, issuer)]
+    next_port: dict[str, int] = {}
+    for index, (member, at) in enumerate(places):
+        first = next_port.get(at, base_port)
+        next_port[at] = first + PORTS_A_NODE
+        node = PlannedNode(f"{member}-1", at, first, first + 1, first + 2) if index < nodes else None
         planned.append(PlannedMember(member, member, node))
     return NetworkPlan(
         name=name, members=tuple(planned), assets=tuple(parse_asset(text, issuer) for text in assets)
     )
+
+
+def _place(text: str, default_host: str) -> tuple[str, str]:
+    """A member's id and the host of its node, from `ID` or `ID@HOST`."""
+    member, _, host = text.partition("@")
+    return member, host or default_host
 
 
 def parse_asset(text: str, issuer: str) -> PlannedAsset:

@@ -74,9 +74,8 @@ def verify(file: Path, trusted: bytes) -> None:
             Exit.VIOLATION,
         ) from error
     document = describe(proved)
-    out.result(
-        document, lambda: out.fields((name.replace("_", " "), value) for name, value in document.items())
-    )
+    facts = {**document, "signed_by": ", ".join(proved.signed_by)}
+    out.result(document, lambda: out.fields((name.replace("_", " "), fact) for name, fact in facts.items()))
     out.say(
         "The receipt is good: its signatures, paths, seals and certificate lead from the network id to this."
     )

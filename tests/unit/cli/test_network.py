@@ -70,6 +70,24 @@ def test_issuer_may_be_one_of_the_banks() -> None:
     assert [(node.id, node.peer_port) for _, node in plan.nodes] == [("ab-1", 9000), ("cd-1", 9003)]
 
 
+def test_banks_at_hosts_of_their_own() -> None:
+    """Ports are counted per host, so that each bank's node has the same where it is alone."""
+    plan = make_plan(
+        name="testnet",
+        members="ab@bank-ab.example,cd@bank-cd.example,ef",
+        nodes=3,
+        issuer="cnb",
+        assets=("EUR:2",),
+        host="127.0.0.1",
+        base_port=9000,
+    )
+    assert [(node.host, node.peer_port) for _, node in plan.nodes] == [
+        ("bank-ab.example", 9000),
+        ("bank-cd.example", 9000),
+        ("127.0.0.1", 9000),
+    ]
+
+
 @pytest.mark.parametrize("text", ["CZK", "CZK:", "CZK:x", "CZK:19", "CZK:-1", "CZK:²"])
 def test_malformed_assets(text: str) -> None:
     """Decimals are a whole number from 0 to 18."""
