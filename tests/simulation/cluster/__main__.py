@@ -27,14 +27,14 @@ def main() -> int:
         try:
             report = run(seed, PROFILES[arguments.profile], arguments.trace)
         except SimulationFailure as failure:
-            print(failure, file=sys.stderr)  # noqa: T201 - a command's output
+            print(failure, file=sys.stderr)
             return 1
         total.update(report.counts)
         total["steps"] += report.steps
     seconds = time.monotonic() - began
-    print(f"{arguments.seeds} seeds passed in {seconds:.1f} s")  # noqa: T201 - a command's output
+    print(f"{arguments.seeds} seeds passed in {seconds:.1f} s")
     for name, count in sorted(total.items()):
-        print(f"  {name}: {count}")  # noqa: T201 - a command's output
+        print(f"  {name}: {count}")
     return 0
 
 
