@@ -24,6 +24,8 @@ pytestmark = pytest.mark.processes
 
 PAYERS = 8
 PAYMENTS_EACH = 40
+READ_EVERY = 8
+"""Every payment is submitted again; every eighth is read by itself too."""
 ELECTION_TIMEOUT_S = QUICK.tick_ms * QUICK.election_ticks * 2 / 1_000
 
 
@@ -66,13 +68,13 @@ async def _pay_one_after_the_other(
 async def _check_acknowledged(
     bank: Bank, nodes: Sequence[str], acknowledged: Sequence[tuple[Signed, Answer]]
 ) -> None:
-    """At every node each payment stands where its submitter was told, once, and a retry says the same."""
+    """At every node the payments stand where their submitters were told, once, and retries say the same."""
     places = Counter((answer.height, answer.index) for _, answer in acknowledged)
     assert set(places.values()) == {1}
     highest = max(answer.height or 0 for _, answer in acknowledged)
     for node in nodes:
         async with bank.client(node) as client:
-            for payment, answer in acknowledged:
+            for payment, answer in acknowledged[::READ_EVERY]:
                 found = await client.payment(payment.id_text, fresh=Freshness(min_height=highest))
                 assert (found.height, found.index) == (answer.height, answer.index)
             again = await client.submit_batch([payment.raw for payment, _ in acknowledged])
