@@ -25,6 +25,8 @@ from node.mempool import Mempool
 from node.results import Stage, SubmitResult
 from node.store import Store
 
+TIME_CACHE = 65_536
+"""Times of blocks kept: without them each retry of an old payment would decode the whole block it stands in."""
 ACCOUNT_CACHE = 65_536
 """Decoded accounts kept for admission; the executed state has a cache of its own on its own thread."""
 
@@ -46,6 +48,7 @@ class Admission:
         self._executed = executed
         self._rows = ReadView(store, lambda: executed().registry)
         self._accounts: GenerationCache[bytes, Account] = GenerationCache(ACCOUNT_CACHE)
+        self._times: GenerationCache[int, int] = GenerationCache(TIME_CACHE)
 
     # The ledger's View.
 
@@ -117,10 +120,14 @@ class Admission:
         progress = self._executed().progress
         if height == progress.height:
             return progress.time_ms
-        entry = self._store.entry(height)
-        if entry is None:
-            raise KeyError(f"no block stands at height {height}")
-        return decode_block(entry.data).header.time_ms
+        time_ms = self._times.get(height)
+        if time_ms is None:
+            entry = self._store.entry(height)
+            if entry is None:
+                raise KeyError(f"no block stands at height {height}")
+            time_ms = decode_block(entry.data).header.time_ms
+            self._times.put(height, time_ms)
+        return time_ms
 
     def _account(self, account_id: bytes) -> Account | None:
         account = self._accounts.get(account_id)
