@@ -26,7 +26,7 @@ from node.results import Stage, SubmitResult
 from node.store import Store
 
 TIME_CACHE = 65_536
-"""Times of blocks kept: without them each retry of an old payment would decode the whole block it stands in."""
+"""Times of blocks kept: without them each retry of an old payment would decode its whole block."""
 ACCOUNT_CACHE = 65_536
 """Decoded accounts kept for admission; the executed state has a cache of its own on its own thread."""
 
