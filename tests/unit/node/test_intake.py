@@ -138,11 +138,6 @@ def expired_payment(leader: Leader) -> Block:
     return leader.block(leader.parent, [leader.payment(1)], time_ms=ALWAYS[1])
 
 
-def needless_block(leader: Leader) -> Block:
-    """An empty block for which nothing waits."""
-    return leader.block(leader.parent, [])
-
-
 def wrong_parent(leader: Leader) -> Block:
     """A block that follows another chain."""
     other = Parent(bytes(32), leader.parent.height, leader.parent.term, leader.parent.time_ms)
@@ -160,7 +155,6 @@ def make_block_raw(block: Block, signature: bytes) -> Block:
         (broken_signature, "transaction 0"),
         (broken_proposer, "signature of n1"),
         (expired_payment, "not valid at the block's time"),
-        (needless_block, "is empty"),
         (wrong_parent, "parent_hash"),
     ],
 )
