@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import os
+import resource
 import socket
 import sys
 import tomllib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -49,6 +51,9 @@ EXIT_CANNOT_START = 1
 EXIT_STOPPED_ITSELF = 10
 """The node found a fork, a divergence, damage or a broken invariant: restarting won't help by itself."""
 BOOT_BYTES = 16
+OPEN_FILES = 65_536
+"""Files and connections that a node asks the system for; the store alone may hold several hundred open."""
+EXPIRY_WARNING_DAYS = 30
 READY_LAG_BLOCKS = 64
 """A node that is further behind what it knows to be committed isn't ready yet."""
 
@@ -69,6 +74,7 @@ def run_node(config_path: Path, *, until_stdin_closes: bool = False) -> int:
         sys.stderr.write(f"nostro: this node can't start: {error}\n")
         return EXIT_CANNOT_START
     log = open_log(config.log, node=config.node)
+    raise_file_limit(OPEN_FILES)
     try:
         return uvloop.run(_run(config, log, until_stdin_closes))
     except (CannotStart, tls.TlsError, StoreError, WrongStore, CorruptRecord, StateCorrupted) as error:
@@ -120,7 +126,9 @@ async def _assemble(config: NodeConfig, log: BindableLog, stop: StopRequest, sta
     stack.callback(database.close)
     store = Store.open(database, genesis_raw, config.node)
     clock, random = SystemClock(), SystemRandom()
-    metrics = Metrics({"node": config.certificate, "api": config.api_certificate, "ca": config.ca})
+    certificates = {"node": config.certificate, "api": config.api_certificate, "ca": config.ca}
+    _warn_of_expiry(certificates, log)
+    metrics = Metrics(certificates)
     links = PeerLinks(_peer_settings(config, genesis_raw, genesis), random, log)
     completions = Completions(loop)
     workers = {
@@ -248,6 +256,22 @@ def _passphrase(config: NodeConfig) -> bytes | None:
             f"{config.signing_key}, is not set."
         )
     return value.encode()
+
+
+def _warn_of_expiry(certificates: Mapping[str, Path], log: BindableLog) -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    for name, path in certificates.items():
+        days = tls.days_left(path, now)
+        if days < EXPIRY_WARNING_DAYS:
+            log.warning("certificate_expires", certificate=name, file=str(path), days_left=round(days, 1))
+
+
+def raise_file_limit(wanted: int) -> None:
+    """Lift the soft limit of open files to `wanted`, or as near to it as the system lets this process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 def _ports(config: NodeConfig) -> dict[str, Listen]:
