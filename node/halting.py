@@ -11,7 +11,15 @@ from node.records import CorruptRecord
 from node.sealer import Contradiction
 from node.watch import LostState
 
-MUST_STOP = (InvariantBroken, InvariantViolated, Contradiction, CorruptRecord, StateCorrupted, LostState)
+MUST_STOP = (
+    InvariantBroken,
+    InvariantViolated,
+    Contradiction,
+    CorruptRecord,
+    StateCorrupted,
+    LostState,
+    OSError,
+)
 """What the loop itself may find; the workers hand over whatever they raised."""
 
 

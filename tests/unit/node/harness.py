@@ -147,13 +147,14 @@ class Node:
         size: int = 1,
         disk: SimulatedDisk | None = None,
         mempool: MempoolLimits | None = None,
+        point: Callable[[str], None] = lambda where: None,
     ) -> None:
         self.id = id_
         self.ports = ManualPorts()
         self.disk = disk or new_disk()
         self.genesis_raw = genesis_of(size)
         self.bank = Bank(self.genesis_raw)
-        self.store = Store.open(open_database(self.disk), self.genesis_raw, id_)
+        self.store = Store.open(SimulatedDatabase(self.disk, point), self.genesis_raw, id_)
         self.stopped: list[StopReason] = []
         ports = self.ports
         self.driver = Driver(
