@@ -91,6 +91,10 @@ def show(store: Path, report: AuditReport, node: str | None, genesis_raw: bytes)
         out.say(f"{_count(report)} found. The store is evidence: keep it as it is.")
         click.get_current_context().exit(int(Exit.VIOLATION))
     out.say("Nothing wrong was found.")
+    if report.certified < report.tip:
+        out.say(
+            f"No quorum has certified anything above block {report.certified:,} here: it is this node's word."
+        )
 
 
 def describe(store: Path, report: AuditReport, node: str | None, genesis_raw: bytes) -> dict[str, Any]:
@@ -110,6 +114,7 @@ def describe(store: Path, report: AuditReport, node: str | None, genesis_raw: by
         "clean": report.clean,
         "tip": report.tip,
         "replayed": report.replayed,
+        "certified": report.certified,
         "checked": {
             name: getattr(report, name)
             for name in (
@@ -141,7 +146,11 @@ def _finding(finding: Finding) -> dict[str, Any]:
 def _print(out: output.Output, document: dict[str, Any], report: AuditReport) -> None:
     checked = [(name.replace("_", " "), f"{number:,}") for name, number in document["checked"].items()]
     head = (("node", document["node"] or "unknown"), ("network id", document["network_id"]))
-    out.fields((*head, ("replayed", f"{report.replayed:,} of {report.tip:,} blocks"), *checked))
+    reach = (
+        ("replayed", f"{report.replayed:,} of {report.tip:,} blocks"),
+        ("certified", f"up to block {report.certified:,}"),
+    )
+    out.fields((*head, *reach, *checked))
     for asset, amount in document["supply"].items():
         out.fields(((f"supply {asset}", amount),))
     rows = list(_positions(document))

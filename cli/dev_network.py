@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import shutil
 import signal
+import socket
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from cli.dev_accounts import DevAccount, Funding, MemberKeys, plan_funding, wall
 from cli.errors import CommandError
 from ledger.amounts import format_amount
 from node.local import LocalNetwork
-from node.plan import plan_network
+from node.plan import PORTS_A_NODE, plan_network
 from node.provision import SUMMARY_FILE, ProvisionedNetwork, create_network, load_network
 from wallet.atomic_file import write_private
 from wallet.client import Client
@@ -41,6 +42,7 @@ COST = ScryptCost(n=2**12)
 STATUS_EVERY_S = 1.0
 READY_TIMEOUT_S = 60.0
 BATCH = 500
+LAST_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +84,29 @@ def find_or_make(out: output.Output, wanted: Wanted, folder: Path) -> Provisione
             )
         out.say(f"Starting the network in {folder} again; --reset begins anew.")
         return network
+    check_ports(wanted.base_port, wanted.nodes * PORTS_A_NODE)
     out.say(f"Making a network of {wanted.nodes} banks in {folder} ...")
     plan = plan_network(nodes=wanted.nodes, base_port=wanted.base_port, seed=wanted.seed)
     return create_network(plan, folder, PASSPHRASE, keystore_cost=COST)
+
+
+def check_ports(first: int, count: int) -> None:
+    """Raise CommandError where one of `count` ports in a row is in use: before a network is made for them."""
+    for port in range(first, first + count):
+        if port > LAST_PORT or not is_free(port):
+            raise CommandError(
+                f"The network needs the ports {first} to {first + count - 1}, and {port} can't be used.",
+                "Stop what uses it (another `nostro dev`?), or choose others with --base-port.",
+            )
+
+
+def is_free(port: int) -> bool:
+    """Whether nothing listens at a port of this machine at the moment."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
 
 
 async def _serve(

@@ -93,6 +93,12 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:].rstrip(".") + "."
 
 
+def _node_process(error: Any) -> Explained:
+    """A node process that didn't start; the error has the end of its log, which stays as it is."""
+    remedy = "See nodes/NODE/node.log in the network's folder; a port in use is changed with --base-port."
+    return Explained(str(error), remedy, Exit.ERROR)
+
+
 def _unreachable(error: Any) -> Explained:
     """No node answered."""
     return Explained(error.what, error.remedy, Exit.UNREACHABLE)
@@ -128,7 +134,7 @@ EXPLAINERS: Mapping[str, Callable[[Any], Explained]] = {
     "wallet.replies.Refused": _refused,
     "node.plan.PlanError": _what_and_remedy(Exit.USAGE),
     "node.provision.ProvisionError": _what_and_remedy(),
-    "node.local.LocalNetworkError": _what_and_remedy(),
+    "node.local.LocalNetworkError": _node_process,
     "node.config.ConfigError": _what_and_remedy(),
     "node.disk.StoreError": _what_and_remedy(),
     "ledger.codec.Malformed": _always("Check the value against docs/formats.md."),

@@ -6,7 +6,6 @@ data means.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from dataclasses import dataclass, field
@@ -37,6 +36,8 @@ class Output:
         """Show a command's data: the document with `--json`, otherwise what `human` prints."""
         self.shown = True
         if self.as_json:
+            import json
+
             click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         else:
             human()

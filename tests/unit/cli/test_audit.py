@@ -91,6 +91,19 @@ def test_human_report(nostro: Nostro, store: Path) -> None:
     assert "network id" in shown
 
 
+def test_newest_blocks_without_certificate(nostro: Nostro, world: World, tmp_path: Path) -> None:
+    """What no quorum has certified yet is said: for that, one node's word is all there is."""
+    world.host.certifying = False
+    nostro("pay", "bob", "5", "--from", "alice")
+    (tmp_path / "genesis.bin").write_bytes(sample.genesis_raw())
+    write_store(tmp_path / "data", world.host)
+    result = nostro("audit", tmp_path / "data", "--workers", "1", "--json")
+    assert result.exit_code == 0
+    report = document(result)
+    assert report["certified"] == report["tip"] - 1
+    assert f"above block {report['certified']}" in result.stderr
+
+
 def test_store_is_not_touched(nostro: Nostro, store: Path) -> None:
     """Opening a LevelDB writes to it: so the audit opens a copy, and the store keeps every byte."""
     before = digest(store)
@@ -205,9 +218,10 @@ def test_lost_progress(nostro: Nostro, store: Path) -> None:
 
 def test_findings_in_words(nostro: Nostro, store: Path) -> None:
     """Findings are listed with their block, and counted."""
-    change(store, seal_key(2), pack_record(seal_key(2), Record(2, 0, b"\xc0")))
+    key = meta_key("network")
+    change(store, key, pack_record(key, Record(0, 0, bytes(32))))
     result = nostro("audit", store, "--workers", "1")
-    assert "own_seal_malformed" in result.stdout
+    assert "store_network_differs" in result.stdout
     assert "1 violation was found" in result.stderr
 
 

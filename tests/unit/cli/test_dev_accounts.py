@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from cli.dev_accounts import FIRST_BALANCE_UNITS, NAMES, MemberKeys, account_name, plan_funding, wallet_keys
-from cli.dev_network import COST, PASSPHRASE, Wanted, find_or_make, forget, member_keys
+from cli.dev_network import COST, PASSPHRASE, Wanted, check_ports, find_or_make, forget, member_keys
 from cli.errors import CommandError
 from cli.output import Output
 from ledger.envelope import decode_envelope, verify_envelope
@@ -94,4 +95,19 @@ def test_real_networks_are_not_started(tmp_path: Path) -> None:
         find_or_make(Output(), wanted, tmp_path / "real")
     dev = made(tmp_path / "dev", b"1")
     assert find_or_make(Output(), wanted, tmp_path / "dev").network_id == dev.network_id
-    assert len(find_or_make(Output(), wanted, tmp_path / "new").nodes) == 1
+
+
+def test_ports_in_use_are_told_of_first(tmp_path: Path) -> None:
+    """No network is made for ports that another program has."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        wanted = Wanted(nodes=1, accounts=1, seed=b"1", base_port=port)
+        with pytest.raises(CommandError, match=str(port)):
+            find_or_make(Output(), wanted, tmp_path / "net")
+    assert not (tmp_path / "net").exists()
+
+
+def test_ports_end() -> None:
+    """65,535 is the last port there is."""
+    with pytest.raises(CommandError, match="65536"):
+        check_ports(65_536, 1)
