@@ -13,7 +13,7 @@ from typing import Final
 
 from ledger import records
 from ledger.audit_report import AuditReport, ChainReader, Check, Finding, MemoryScratch, Scratch, Verify
-from ledger.block import Block, InvalidBlock, check_header, decode_block, decode_body
+from ledger.block import Block, InvalidBlock, Scheduled, check_header, decode_block, decode_body
 from ledger.bodies import Transfer
 from ledger.certificate import (
     Certifiers,
@@ -29,6 +29,7 @@ from ledger.envelope import Envelope, signature_checks
 from ledger.genesis import network_id as network_id_of
 from ledger.keys import BadSignature, verify
 from ledger.outcome import Outcome
+from ledger.parameters import PARAMETER_RANGES
 from ledger.records import Account
 from ledger.rules import RULES
 from ledger.rules.base import InvariantViolated
@@ -103,8 +104,8 @@ def audit(
     """Replay the chain and check everything it claims.
 
     `network_id` is the one to trust, where it is known; `own_node` is the node whose seals and rows these
-    are, and without it its seals' signatures are not checked; `progress(height, tip)` is called after each
-    block; the replay is kept in `scratch`, in memory unless one is given.
+    are, and without it its seals' signatures and their completeness are not checked; `progress(height, tip)`
+    is called after each block; the replay is kept in `scratch`, in memory unless one is given.
     """
     work, kept, tip = _Work(verify), scratch or MemoryScratch(), chain.tip()
     state = _open_genesis(work, chain, network_id, kept)
@@ -152,10 +153,8 @@ def _replay(
         check_header(block, state.parent, scheduled)
     except InvalidBlock as error:
         work.found("block_invalid", height, None, error.reason)
-    try:
-        envelopes = decode_body(block, scheduled)
-    except InvalidBlock as error:
-        work.found("block_invalid", height, None, f"{error.reason}; its transactions cannot be executed")
+    envelopes = _read_envelopes(work, block, scheduled)
+    if envelopes is None:
         return False
     _expect_signatures(work, height, envelopes)
     executed = _execute(work, state, block, envelopes)
@@ -182,6 +181,20 @@ def _read_block(work: _Work, chain: ChainReader, height: int) -> Block | None:
         work.found("block_malformed", height, None, f"the block says its height is {block.header.height}")
         return None
     return block
+
+
+def _read_envelopes(work: _Work, block: Block, scheduled: Scheduled) -> tuple[Envelope, ...] | None:
+    """The block's transactions, or None where they cannot be executed: a place has but two bytes of index."""
+    if len(block.body) <= PARAMETER_RANGES["block_envelopes"][1]:
+        try:
+            return decode_body(block, scheduled)
+        except InvalidBlock as error:
+            reason = error.reason
+    else:
+        reason = f"{len(block.body)} transactions are more than any network allows"
+    height = block.header.height
+    work.found("block_invalid", height, None, f"{reason}; its transactions cannot be executed")
+    return None
 
 
 def _expect_signatures(work: _Work, height: int, envelopes: Sequence[Envelope]) -> None:
@@ -211,14 +224,29 @@ def _check_seals(
     if own is not None:
         work.count("own_seals")
         _compare_seal(work, "own_seal_differs", executed, own[0])
-        key = None if own_node is None else certifiers.key_of(own_node)
-        if key is not None:
-            what = f"the seal's signature is not by node {own_node}'s key {key.hex()}"
-            otherwise = Finding("own_seal_signature_bad", executed.height, None, what)
-            work.expect_signature((key, seal_hash(own[0]), own[1]), otherwise)
+    if own_node is not None:
+        _check_own(work, executed.height, own_node, certifiers.key_of(own_node), own)
     raw = chain.certificate(executed.height)
     if raw is not None:
         _check_certificate(work, executed, certifiers, raw)
+
+
+def _check_own(
+    work: _Work, height: int, node: str, key: bytes | None, own: tuple[bytes, bytes] | None
+) -> None:
+    """A certifier signs every height that it executes, in one write with the rows; nobody else signs any."""
+    if own is None and key is not None:
+        work.found(
+            "own_seal_missing", height, None, f"node {node} has executed this height and not sealed it"
+        )
+    elif own is not None and key is None:
+        work.found(
+            "own_seal_unexpected", height, None, f"node {node} is no certifier, yet it sealed this height"
+        )
+    elif own is not None and key is not None:
+        what = f"the seal's signature is not by node {node}'s key {key.hex()}"
+        otherwise = Finding("own_seal_signature_bad", height, None, what)
+        work.expect_signature((key, seal_hash(own[0]), own[1]), otherwise)
 
 
 def _check_certificate(work: _Work, executed: Executed, certifiers: Certifiers, raw: bytes) -> None:

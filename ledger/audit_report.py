@@ -82,9 +82,10 @@ class AuditReport:
     """What was checked and what was found.
 
     `replayed` is the last height that could be executed, `certified` the last with a certificate that holds
-    (it certifies all below). `supply` is what is held of each asset above zero, and `positions` each
-    member's net receipts from other members by asset, issuance and redemption apart in `issued`: all in
-    minor units.
+    (it certifies all below): up to it a quorum of banks answers for the chain, above it only the node whose
+    store this is, so a clean chain without certificates may be one bank's invention. `supply` is what is
+    held of each asset above zero, and `positions` each member's net receipts from other members by asset,
+    issuance and redemption apart in `issued`: all in minor units.
     """
 
     findings: tuple[Finding, ...]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import pytest
 from msgspec.structs import replace
@@ -13,10 +12,11 @@ from ledger.audit import MAX_FINDINGS, SIGNATURE_CHUNK, audit, verify_here
 from ledger.audit_report import AuditReport, Check, MemoryScratch
 from ledger.block import decode_block, encode_block, make_block
 from ledger.bodies import OpenAccount, Transfer
-from ledger.certificate import decode_seal, encode_certificate, encode_seal, make_certificate, seal_hash
+from ledger.certificate import decode_seal, encode_seal
 from ledger.codec import encode
-from ledger.keys import account_id
+from ledger.parameters import PARAMETER_RANGES
 from ledger.records import ACCOUNT_PREFIX, account_row_key, history_row_key
+from tests.unit.ledger.audited import BUILT, Chain, certified, copy_of_built, run, sealed
 from tests.unit.ledger.rules.world import (
     ISSUANCE,
     NODE,
@@ -27,100 +27,11 @@ from tests.unit.ledger.rules.world import (
     public_key,
 )
 
-PAYER, PAYEE = 51, 52
-
-
-@dataclass
-class Chain:
-    """A chain in memory, any part of which a test may change."""
-
-    genesis_raw: bytes
-    blocks: dict[int, bytes]
-    seals: dict[int, tuple[bytes, bytes]]
-    certificates: dict[int, bytes]
-    rows: dict[bytes, bytes]
-
-    def genesis(self) -> bytes:
-        """The genesis document."""
-        return self.genesis_raw
-
-    def tip(self) -> int:
-        """The highest height."""
-        return max(self.seals)
-
-    def block(self, height: int) -> bytes | None:
-        """The block of a height."""
-        return self.blocks.get(height)
-
-    def certificate(self, height: int) -> bytes | None:
-        """The certificate of a height."""
-        return self.certificates.get(height)
-
-    def own_seal(self, height: int) -> tuple[bytes, bytes] | None:
-        """The seal that alpha's node signed for a height."""
-        return self.seals.get(height)
-
-    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Stored rows in the order of their keys."""
-        return iter(sorted((key, row) for key, row in self.rows.items() if key.startswith(prefix)))
-
-
-def sealed(seal_raw: bytes, node: str = "alpha-1") -> bytes:
-    """A node's signature over a seal."""
-    return keys.sign(private_key(NODE[node]), seal_hash(seal_raw))
-
-
-def certified(seal_raw: bytes, nodes: Sequence[str] = ("alpha-1", "beta-1")) -> bytes:
-    """A certificate of a seal by these nodes."""
-    return encode_certificate(make_certificate(seal_raw, [(node, sealed(seal_raw, node)) for node in nodes]))
-
-
-def build() -> Chain:
-    """Heights 1 to 8: a term opened, two accounts opened, one funded, and five payments, one a redemption."""
-    world = World()
-    world.block(term=1)
-    ids = [world.new_id(), world.new_id()]
-    banks = ("alpha", "beta")
-    accounts = [account_id(bank, "EUR", tx_id) for bank, tx_id in zip(banks, ids, strict=True)]
-    world.block(
-        *(
-            world.envelope(bank, OpenAccount("EUR", policy(key)), [TELLER[bank]], tx_id=tx_id, signed=True)
-            for bank, key, tx_id in zip(banks, (PAYER, PAYEE), ids, strict=True)
-        )
-    )
-
-    def pay(payer: bytes, key: int, payee: bytes, amount: int) -> None:
-        world.block(world.envelope(payer, Transfer(payee, "EUR", amount), [key], signed=True))
-
-    pay(world.issuance(), ISSUANCE, accounts[0], 1000)
-    for amount in (10, 20, 9999):
-        pay(accounts[0], PAYER, accounts[1], amount)
-    pay(accounts[1], PAYEE, accounts[0], 5)
-    pay(accounts[1], PAYEE, world.issuance(), 7)
-    seals = dict(enumerate(world.seals, 1))
-    return Chain(
-        world.genesis_raw,
-        {block.header.height: block.raw for block in world.blocks},
-        {height: (raw, sealed(raw)) for height, raw in seals.items()},
-        {height: certified(raw) for height, raw in seals.items()},
-        dict(world.rows.rows),
-    )
-
-
-BUILT = build()
-
 
 @pytest.fixture
 def chain() -> Chain:
     """The chain, a copy for each test to spoil."""
-    return Chain(
-        BUILT.genesis_raw, dict(BUILT.blocks), dict(BUILT.seals), dict(BUILT.certificates), dict(BUILT.rows)
-    )
-
-
-def run(chain: Chain) -> AuditReport:
-    """The audit of a chain as alpha's node keeps it."""
-    return audit(chain, own_node="alpha-1", network_id=keys.tagged_hash("genesis", BUILT.genesis_raw))
+    return copy_of_built()
 
 
 def codes(report: AuditReport) -> list[tuple[str, int | None, int | None]]:
@@ -282,6 +193,7 @@ SPOILS: list[tuple[str, Callable[[Chain], None], list[tuple[str, int | None, int
         lambda c: c.certificates.__setitem__(4, b"\x90"),
         [("certificate_invalid", 4, None)],
     ),
+    ("own seal missing", lambda c: c.seals.__delitem__(4), [("own_seal_missing", 4, None)]),
     ("row missing", lambda c: c.rows.__delitem__(history_row_key(5, 0)), [("row_missing", None, None)]),
     ("row too many", lambda c: c.rows.__setitem__(history_row_key(99, 0), b""), [("row_extra", None, None)]),
     ("last row of all missing", lambda c: c.rows.__delitem__(b"S"), [("row_missing", None, None)]),
@@ -332,3 +244,24 @@ def test_findings_are_bounded_and_counted(chain: Chain) -> None:
         chain.rows[ACCOUNT_PREFIX + encode(number + 2**20)] = b""
     report = run(chain)
     assert (len(report.findings), report.findings_omitted) == (MAX_FINDINGS, 3)
+
+
+def test_seals_under_a_name_that_does_not_certify(chain: Chain) -> None:
+    """A store that calls itself another node's, so that its signatures escape, is found at each seal."""
+    report = audit(chain, own_node="gamma-1")
+    assert codes(report) == [("own_seal_unexpected", height, None) for height in range(1, 9)]
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_a_block_of_more_transactions_than_fit_stops_the_replay(chain: Chain, beyond: int) -> None:
+    """The audit of an absurd body ends with a finding, one beyond the most that any network may allow."""
+    most = PARAMETER_RANGES["block_envelopes"][1]
+    block = decode_block(chain.blocks[5])
+    chain.blocks[5] = encode_block(block.header_raw, block.signature, [b"\x90"] * (most + beyond))
+    report = run(chain)
+    assert codes(report) == [
+        ("block_invalid", 5, None),
+        ("block_invalid", 5, None),
+        ("replay_stopped", 5, None),
+    ]
+    assert ("more than any network allows" in report.findings[1].what) is bool(beyond)
