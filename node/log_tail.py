@@ -16,7 +16,7 @@ from ledger.state import basis_height
 from node.records import CorruptRecord, block_key
 from node.store import Store
 
-CACHE_BYTES = 64 * 1024 * 1024
+CACHE_BYTES = 32 * 1024 * 1024
 """Newest entries kept in memory, so that followers a little behind cost no reads."""
 
 

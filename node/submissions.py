@@ -137,7 +137,14 @@ class Submissions:
         return oldest is not None and newest_ms - oldest.arrived_ms >= PASSED_OVER_MS
 
     def lead_changed(self) -> None:
-        """Another node leads, or this one: all that is held is to reach it."""
+        """Another node leads, or this one, or nobody: all that is held is to reach who does.
+
+        What was put off isn't this node's to judge any more if it led, and the height it waits for may
+        never come.
+        """
+        put_off, self._put_off = self._put_off, deque()
+        for late in put_off:
+            self._judge_now(late)
         self._unsent = {pending.envelope.signing_hash: None for pending in self._parts.mempool.held()}
         self._sent = {}
 
@@ -233,9 +240,11 @@ class Submissions:
     def _judge_again(self, executed: int) -> None:
         """Admit or refuse what was put off until the height that is executed now."""
         while self._put_off and self._put_off[0].height <= executed:
-            late = self._put_off.popleft()
-            if not self._is_known(late.envelope, late.origin):
-                self._admit(late.envelope, late.origin, may_put_off=False)
+            self._judge_now(self._put_off.popleft())
+
+    def _judge_now(self, late: PutOff) -> None:
+        if not self._is_known(late.envelope, late.origin):
+            self._admit(late.envelope, late.origin, may_put_off=False)
 
     def _is_known(self, envelope: Envelope, origin: Origin) -> bool:
         """Whether the chain or the pool has this content; who submitted it is told, or waits with it."""

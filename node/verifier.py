@@ -11,7 +11,7 @@ from ledger.envelope import Envelope, verify_envelope
 from ledger.keys import BadSignature
 from node.ports import Worker
 
-MAX_VERIFIED = 100_000
+MAX_VERIFIED = 60_000
 """Envelopes remembered as verified: above what the pool and the log's unexecuted end hold together."""
 CHUNK_ENVELOPES = 128
 """Envelopes a job, so that a block to be checked waits for no more than a few milliseconds of them."""

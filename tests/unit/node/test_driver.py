@@ -298,6 +298,22 @@ def test_without_a_quorum_submitters_are_told_and_what_they_gave_is_held() -> No
     assert leader.driver.status().pending == 2
 
 
+def test_what_an_isolated_leader_put_off_is_answered_too() -> None:
+    """Its log is ahead of its state, so it doesn't refuse at once; without a quorum it holds it and
+    says so.
+    """
+    network = Network(3)
+    leader = network.elect()
+    network.cut = {(one, other) for one in network.nodes for other in network.nodes}
+    leader.driver.submit(open_anna(leader), lambda result: None)
+    leader.ports.settle()
+    results = leader.submit(issue(leader, 1))
+    assert results == []
+    network.tick(40)
+    assert stages(results) == [Stage.PENDING, Stage.REFUSED]
+    assert (results[-1].outcome, results[-1].held) == (Outcome.NO_QUORUM, True)
+
+
 def test_what_was_held_happens_once_there_is_a_quorum_again() -> None:
     """The client asks again by submitting the same bytes, and hears the outcome."""
     network = Network(3)
