@@ -14,10 +14,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli.errors import CommandError
+from cli.exits import Exit
 from cli.progress import progress
 from ledger.audit import audit, verify_here
 from node.audit_source import AuditSource, check_not_in_use
-from node.disk import LevelDatabase
+from node.disk import CorruptStore, LevelDatabase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,16 +45,20 @@ class Task:
 
 
 def run(task: Task) -> tuple[AuditReport, str | None]:
-    """The report, and the node whose store it is. Raises StoreError, OSError."""
+    """The report, and the node whose store it is. Raises CommandError, StoreError, OSError."""
     check_not_in_use(task.store)
     with tempfile.TemporaryDirectory(prefix="nostro-audit-", dir=task.scratch) as folder:
         copy = Path(folder) / "store"
         shutil.copytree(task.store, copy)
-        database = LevelDatabase(copy, create=False)
         try:
-            return _audit(task, AuditSource(database, task.genesis))
-        finally:
-            database.close()
+            with contextlib.closing(LevelDatabase(copy, create=False)) as database:
+                return _audit(task, AuditSource(database, task.genesis))
+        except CorruptStore as error:
+            raise CommandError(
+                f"The store at {task.store} is damaged below its records, so it can't be audited: {error}",
+                "Keep it as it is for inquiry, and audit another bank's store.",
+                Exit.VIOLATION,
+            ) from error
 
 
 def _audit(task: Task, source: AuditSource) -> tuple[AuditReport, str | None]:

@@ -186,6 +186,19 @@ def test_flipped_bit_in_a_record(nostro: Nostro, store: Path) -> None:
     assert "block_invalid" in found or "block_malformed" in found
 
 
+def test_damaged_files(nostro: Nostro, store: Path) -> None:
+    """A byte flipped in LevelDB's own files ends the audit with 10 as well, whatever it hits."""
+    change(store, b"S", b"\xc0")
+    for path in store.glob("*.l*"):
+        raw = bytearray(path.read_bytes())
+        for place in range(len(raw) // 3, len(raw), max(1, len(raw) // 3)):
+            raw[place] ^= 0xFF
+        path.write_bytes(bytes(raw))
+    result = nostro("audit", store, "--workers", "1")
+    assert result.exit_code == Exit.VIOLATION
+    assert "damaged" in result.stderr or "found" in result.stderr
+
+
 def test_forged_seal(nostro: Nostro, store: Path) -> None:
     """A seal that doesn't follow from the replay is found, though its record is whole."""
     key = seal_key(2)
