@@ -22,6 +22,7 @@ from pathlib import Path
 
 import uvicorn
 import uvloop
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from api.app import create_app
 from api.protocol import server_settings
@@ -40,6 +41,7 @@ from node.logs import BindableLog, open_log
 from node.mempool import MempoolLimits
 from node.metrics import Metrics
 from node.peers import PeerLinks, PeerSettings, raise_what_it_raised
+from node.ports import Random
 from node.records import CorruptRecord
 from node.service import About, NodeService
 from node.stop import StopRequest
@@ -121,24 +123,60 @@ async def _assemble(config: NodeConfig, log: BindableLog, stop: StopRequest, sta
     genesis_raw, genesis = _read_genesis(config)
     key = tls.load_signing_key(config.signing_key, _passphrase(config))
     listeners = {name: stack.enter_context(_bind(name, listen)) for name, listen in _ports(config).items()}
-
     database = LevelDatabase(config.data)
     stack.callback(database.close)
     store = Store.open(database, genesis_raw, config.node)
-    clock, random = SystemClock(), SystemRandom()
     certificates = {"node": config.certificate, "api": config.api_certificate, "ca": config.ca}
     _warn_of_expiry(certificates, log)
     metrics = Metrics(certificates)
-    links = PeerLinks(_peer_settings(config, genesis_raw, genesis), random, log)
+    links = PeerLinks(_peer_settings(config, genesis_raw, genesis), SystemRandom(), log)
+    ports = _driver_ports(loop, links, metrics, log, stack)
+    driver = Driver(_driver_config(config, key, ports.random), store, ports, stop.itself)
+    _check_registered(config, key, driver)
+
+    metrics.watch(driver.status, links.counters)
+    await links.start(listeners["peer"], driver)
+    stack.push_async_callback(links.close)
+    stack.enter_context(_ticking(loop, driver, config.timing.tick_ms))
+    about = About(config.node, config.member, installed_version(), ports.clock.now_ms(), config.api_urls)
+    service = stack.enter_context(contextlib.closing(NodeService(driver, store, links, about)))
+    await stack.enter_async_context(_serve_api(config, service, listeners["api"]))
+    questions = AdminQuestions(lambda: _not_ready(driver), metrics.render)
+    admin = AdminServer(_files(config), tls.operator_name(config.member, genesis.name), questions)
+    await admin.start(listeners["admin"])
+    stack.push_async_callback(admin.close)
+    return _Node(genesis, driver, service)
+
+
+def _driver_ports(
+    loop: asyncio.AbstractEventLoop,
+    links: PeerLinks,
+    metrics: Metrics,
+    log: BindableLog,
+    stack: AsyncExitStack,
+) -> Ports:
     completions = Completions(loop)
-    workers = {
-        name: stack.enter_context(
-            contextlib.closing(ThreadWorker(name, completions, metrics.observe_job(name)))
-        )
-        for name in ("verify", "disk", "execute")
-    }
-    ports = Ports(clock=clock, timers=LoopTimers(loop), peers=links, random=random, log=log, **workers)
-    driver_config = DriverConfig(
+    # Closed after the workers: what their last jobs would call belongs to a driver that is gone.
+    stack.callback(completions.close)
+
+    def worker(name: str) -> ThreadWorker:
+        made = ThreadWorker(name, completions, metrics.observe_job(name))
+        return stack.enter_context(contextlib.closing(made))
+
+    return Ports(
+        clock=SystemClock(),
+        timers=LoopTimers(loop),
+        peers=links,
+        verify=worker("verify"),
+        disk=worker("disk"),
+        execute=worker("execute"),
+        random=SystemRandom(),
+        log=log,
+    )
+
+
+def _driver_config(config: NodeConfig, key: ec.EllipticCurvePrivateKey, random: Random) -> DriverConfig:
+    return DriverConfig(
         node_id=config.node,
         boot=random.bytes(BOOT_BYTES),
         key=key,
@@ -151,27 +189,16 @@ async def _assemble(config: NodeConfig, log: BindableLog, stop: StopRequest, sta
             member_transactions=config.limits.member_transactions,
         ),
     )
-    driver = Driver(driver_config, store, ports, stop.itself)
+
+
+def _check_registered(config: NodeConfig, key: ec.EllipticCurvePrivateKey, driver: Driver) -> None:
+    """A node that signed with a key the chain doesn't know would be taken for a liar."""
     registered = driver.executed.registry.nodes.get(config.node)
     if registered is None or registered.key != public_bytes(key):
         raise CannotStart(
             f"the chain knows no node {config.node} with the key in {config.signing_key}. "
             "Check node.id and node.signing_key."
         )
-    metrics.watch(driver.status, links.counters)
-    await links.start(listeners["peer"], driver)
-    stack.push_async_callback(links.close)
-    stack.enter_context(_ticking(loop, driver, config.timing.tick_ms))
-
-    about = About(config.node, config.member, installed_version(), clock.now_ms(), config.api_urls)
-    service = stack.enter_context(contextlib.closing(NodeService(driver, store, links, about)))
-    await stack.enter_async_context(_serve_api(config, service, listeners["api"]))
-    questions = AdminQuestions(lambda: _not_ready(driver), metrics.render)
-    operators = tls.operator_name(config.member, genesis.name)
-    admin = AdminServer(_files(config), operators, questions)
-    await admin.start(listeners["admin"])
-    stack.push_async_callback(admin.close)
-    return _Node(genesis, driver, service)
 
 
 async def _hand_over(driver: Driver, config: NodeConfig, log: BindableLog) -> None:

@@ -27,14 +27,23 @@ class Completions:
         self._loop = loop
         self._lock = threading.Lock()
         self._waiting: list[Callable[[], None]] = []
+        self._closed = False
 
     def post(self, callback: Callable[[], None]) -> None:
-        """Have `callback` run on the loop, from any thread; dropped once the loop is closed."""
+        """Have `callback` run on the loop, from any thread; dropped once this is closed."""
         with self._lock:
+            if self._closed:
+                return
             self._waiting.append(callback)
-            if len(self._waiting) > 1 or self._loop.is_closed():
+            if len(self._waiting) > 1:
                 return
         self._loop.call_soon_threadsafe(self._drain)
+
+    def close(self) -> None:
+        """Drop what still waits, and all that comes after."""
+        with self._lock:
+            self._closed = True
+            self._waiting.clear()
 
     def _drain(self) -> None:
         with self._lock:
