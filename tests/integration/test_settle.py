@@ -151,25 +151,15 @@ def test_the_audit_confirms_it_from_a_nodes_store(banks: LocalNetwork, tmp_path:
     file = generated(tmp_path / "audited.csv", seed=13)
     assert settle(banks, file)[0] == Exit.DONE
     node = banks.network.nodes[0].id
-    assert set(banks.stop().values()) == {0}
     store = banks.network.config(node).parent / "data"
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "cli",
-            "audit",
-            str(store),
-            "--json",
-            "--workers",
-            "2",
-            "--genesis",
-            str(banks.network.genesis),
-        ],
-        capture_output=True,
-        check=False,
-    )
+    audit = [sys.executable, "-m", "cli", "audit", str(store), "--json", "--workers", "2"]
+    try:
+        assert set(banks.stop().values()) == {0}
+        done = subprocess.run(
+            [*audit, "--genesis", str(banks.network.genesis)], capture_output=True, check=False
+        )
+    finally:
+        banks.start()
+        asyncio.run(banks.ready())
     assert done.returncode == Exit.DONE, done.stderr.decode()
     assert json.loads(done.stdout)["clean"] is True
-    banks.start()
-    asyncio.run(banks.ready())
