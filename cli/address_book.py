@@ -97,10 +97,7 @@ def looks_like_address(text: str) -> bool:
 
 
 def account_of_key(path: Path, alias: str) -> tuple[str, Entry]:
-    """The one account that a key signs for:
-
-    where the key has none or several, the error says what to give.
-    """
+    """The one account that a key signs for; where it has none or several, the error says what to give."""
     own = [(name, entry) for name, entry in read(path).items() if entry.key == alias]
     if len(own) == 1:
         return own[0]

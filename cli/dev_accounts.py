@@ -107,10 +107,7 @@ class _Context:
 
 
 def wallet_keys(funding: Funding, members: Mapping[str, MemberKeys]) -> MemberKeys:
-    """Every key of the development network by alias:
-
-    the accounts' own, and `member.admin`, `member.teller`, ...
-    """
+    """Every key by alias: the accounts' own, and the members' as `alpha.admin`, `alpha.teller`, ..."""
     keys = {account.name: account.key for account in funding.accounts}
     for member, own in members.items():
         keys |= {f"{member}.{alias}": own[alias] for alias in (ADMIN, TELLER, ISSUANCE) if alias in own}

@@ -30,7 +30,7 @@ from wallet.keystore import create_keystore, open_keystore
 from wallet.keystore_file import ScryptCost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from wallet.answers import Answer
@@ -139,14 +139,24 @@ async def _prepare(
     network = nodes.network
     wallet = network.directory / network_folder.WALLET_FOLDER
     members = member_keys(network)
-    known = len(address_book.read(wallet / network_folder.ADDRESS_BOOK_NAME))
-    funding = plan_funding(network.genesis.read_bytes(), members, known or count)
-    if not known:
+    book = address_book.read(wallet / network_folder.ADDRESS_BOOK_NAME)
+    funding = plan_funding(network.genesis.read_bytes(), members, len(book) or count)
+    if not book:
         out.say(f"Opening and funding {count} accounts ...")
         for envelopes in (funding.openings, funding.transfers):
             await submit_all(client, envelopes)
         write_wallet(wallet, funding, members)
-    return [describe(account) for account in funding.accounts]
+        return [describe(account) for account in funding.accounts]
+    return [describe(account) for account in opened_before(funding, book)]
+
+
+def opened_before(funding: Funding, book: Mapping[str, address_book.Entry]) -> list[DevAccount]:
+    """Those of the accounts that were opened here; the book may have others that people added since."""
+    return [
+        account
+        for account in funding.accounts
+        if account.name in book and book[account.name].address == account.address
+    ]
 
 
 def describe(account: DevAccount) -> dict[str, Any]:

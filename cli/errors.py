@@ -110,10 +110,7 @@ def _wallet_not_found(error: Any) -> Explained:
 
 
 def _refused(error: Any) -> Explained:
-    """A node refused a request:
-
-    an outcome is a refusal by the ledger, a 404 is something that isn't there.
-    """
+    """A node refused a request: with an outcome that is the ledger's refusal, with 404 nothing is there."""
     problem = error.problem
     message = f"{problem.title} {problem.detail}".strip()
     if problem.outcome is not None and problem.status not in UNAVAILABLE:

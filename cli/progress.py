@@ -20,10 +20,7 @@ LINE_EVERY_MS = 10_000
 
 
 class Lines:
-    """Writes `label:
-
-    done of total` when a while has passed since the last line; the end is always written.
-    """
+    """Writes how far it is when a while has passed since the last line; after one, the end is written too."""
 
     def __init__(self, label: str, monotonic_ms: Callable[[], int], every_ms: int = LINE_EVERY_MS) -> None:
         self._label = label

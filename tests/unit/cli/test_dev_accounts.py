@@ -7,8 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from cli.address_book import Entry
 from cli.dev_accounts import FIRST_BALANCE_UNITS, NAMES, MemberKeys, account_name, plan_funding, wallet_keys
-from cli.dev_network import COST, PASSPHRASE, Wanted, check_ports, find_or_make, forget, member_keys
+from cli.dev_network import (
+    COST,
+    PASSPHRASE,
+    Wanted,
+    check_ports,
+    find_or_make,
+    forget,
+    member_keys,
+    opened_before,
+)
 from cli.errors import CommandError
 from cli.output import Output
 from ledger.envelope import decode_envelope, verify_envelope
@@ -50,6 +60,15 @@ def test_funding_executes(tmp_path: Path) -> None:
     assert {account.balance for account in funding.accounts} == {FIRST_BALANCE_UNITS * 100}
     for raw in (*funding.openings, *funding.transfers):
         verify_envelope(decode_envelope(raw, sample.LIMITS))
+
+
+def test_accounts_of_people_are_not_taken_for_its_own(tmp_path: Path) -> None:
+    """When the network starts again, accounts that were added to the book since are left out."""
+    network = made(tmp_path / "net", b"1")
+    funding = plan_funding(network.genesis.read_bytes(), member_keys(network), 3)
+    book = {account.name: Entry(account.address) for account in funding.accounts[:1]}
+    book |= {"bob": Entry("another address"), "mine": Entry("mine")}
+    assert [account.name for account in opened_before(funding, book)] == ["alice"]
 
 
 def test_wallet_has_every_key(tmp_path: Path) -> None:
