@@ -7,15 +7,25 @@ it. Must not know any kind of transaction.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from ledger.bodies import Flag
-from ledger.codec import MAX_INTEGER
+from ledger.codec import MAX_INTEGER, Record
 from ledger.draft import Draft
-from ledger.records import NO_HISTORY, Account, HistoryRow
+from ledger.records import NO_HISTORY, Account, AssetRecord, HistoryRow
+from ledger.registry import Registry
 from ledger.rules.base import InvariantViolated
+from ledger.schedule import LOOK_BACK
 
 _CLOSED: Final = Flag.CLOSED.value
+_NEVER_CHANGE: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "member": ("number", "id", "since_height"),
+        "node": ("id", "member", "key", "since_height"),
+        "asset": AssetRecord.__struct_fields__,
+    }
+)
 
 
 def check_invariants(draft: Draft) -> None:
@@ -33,6 +43,7 @@ def check_invariants(draft: Draft) -> None:
     opened = sorted(after[id_].number for id_, earlier in before.items() if earlier is None)
     check_numbers(opened, draft.state.progress.account_count, draft.account_count)
     check_ids(draft.rows, draft.id_changes, len(draft.log_leaves))
+    check_registry(draft.state.registry, draft.registry, draft.height)
 
 
 def check_conservation(before: Mapping[bytes, Account | None], after: Mapping[bytes, Account]) -> None:
@@ -121,7 +132,7 @@ def check_opened(account: Account, height: int) -> None:
 
 
 def check_step(before: Account, after: Account) -> None:
-    """Counters never decrease, what identifies an account never changes, a closed one never changes again."""
+    """Counters never decrease, identity and closed accounts never change, a new version tells of a change."""
     if (
         after.debits_posted < before.debits_posted
         or after.credits_posted < before.credits_posted
@@ -145,6 +156,12 @@ def check_step(before: Account, after: Account) -> None:
         or after.credits_posted != before.credits_posted
     ):
         raise InvariantViolated("closed_never_changes", f"account {before.number}")
+    if after.version == before.version and (
+        after.flags != before.flags
+        or after.limit != before.limit
+        or (after.policy is not before.policy and after.policy != before.policy)
+    ):
+        raise InvariantViolated("version_counts_changes", f"account {before.number}")
 
 
 def check_numbers(opened: Sequence[int], count_before: int, count_after: int) -> None:
@@ -162,6 +179,31 @@ def check_ids(rows: Sequence[HistoryRow], id_rows: Collection[bytes], logged: in
     executed = sum(1 for row in rows if not row.outcome)
     if executed > logged:
         raise InvariantViolated("ids_consumed_once", f"{executed} transactions executed, {logged} ids logged")
+
+
+def check_registry(before: Registry, after: Registry, height: int) -> None:
+    """Nothing vanishes from the registry, what identifies its records stands, and the look-back is kept."""
+    if before is after:
+        return
+    kept: tuple[tuple[str, Mapping[str, Record], Mapping[str, Record]], ...] = (
+        ("member", before.members, after.members),
+        ("node", before.nodes, after.nodes),
+        ("asset", before.assets, after.assets),
+    )
+    for what, earlier, later in kept:
+        for name, record in earlier.items():
+            now = later.get(name)
+            if now is None or any(getattr(now, f) != getattr(record, f) for f in _NEVER_CHANGE[what]):
+                raise InvariantViolated("registry_only_grows", f"{what} {name}")
+    if [member.number for member in after.members.values()] != list(range(len(after.members))):
+        raise InvariantViolated("numbers_follow", "members")
+    for what in ("parameters", "rules", "certifiers"):
+        in_force = [
+            [entry for entry in getattr(registry, what).entries if entry[0] < height + LOOK_BACK]
+            for registry in (before, after)
+        ]
+        if in_force[0] != in_force[1]:
+            raise InvariantViolated("look_back_is_kept", f"{what} before height {height + LOOK_BACK}")
 
 
 def check_whole(accounts: Iterable[Account]) -> dict[str, int]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace as replace_value
+from typing import Any, TypeVar
 
 import pytest
 from msgspec.structs import replace
@@ -10,11 +12,14 @@ from msgspec.structs import replace
 from ledger.bodies import Transfer
 from ledger.codec import MAX_INTEGER
 from ledger.draft import Draft, Touch
-from ledger.records import Account, HistoryEntry, HistoryRow, opened_account
+from ledger.records import Account, HistoryEntry, HistoryRow, Schedule, opened_account
 from ledger.rules.base import InvariantViolated
 from ledger.rules.v1 import invariants
 from ledger.rules.v1.invariants import check_invariants, check_whole
-from tests.unit.ledger.rules.world import ISSUANCE, World, policy
+from ledger.schedule import LOOK_BACK
+from tests.unit.ledger.rules.world import ISSUANCE, World, policy, public_key
+
+T = TypeVar("T")
 
 PAYER, PAYEE = 51, 52
 
@@ -64,6 +69,9 @@ CORRUPTIONS: list[tuple[str, int, Callable[[Account], Account]]] = [
     ("identity_never_changes", 0, lambda a: replace(a, member="beta")),
     ("identity_never_changes", 0, lambda a: replace(a, reference=(bytes(32),))),
     ("identity_never_changes", 0, lambda a: replace(a, opened_height=9)),
+    ("version_counts_changes", 0, lambda a: replace(a, flags=1)),
+    ("version_counts_changes", 0, lambda a: replace(a, limit=1)),
+    ("version_counts_changes", 0, lambda a: replace(a, policy=policy(PAYEE))),
     ("closed_is_empty", 0, lambda a: replace(a, flags=4)),
 ]
 
@@ -79,6 +87,38 @@ def test_corrupted_accounts_are_named(
         check_invariants(draft)
     assert caught.value.name == name
     assert caught.value.what
+
+
+def without(values: Mapping[str, T], name: str) -> Mapping[str, T]:
+    """A mapping without one of its names."""
+    return {other: value for other, value in values.items() if other != name}
+
+
+def test_corrupted_registries_are_named(world: World) -> None:
+    """A record that vanishes or becomes another, a number left out, and a value changed before its time."""
+    registry = world.state.registry
+    member, node, asset = registry.members["beta"], registry.nodes["beta-1"], registry.assets["EUR"]
+    soon, later = 3 + LOOK_BACK - 1, 3 + LOOK_BACK
+    cases: list[tuple[str, dict[str, Any]]] = [
+        ("registry_only_grows", {"members": without(registry.members, "beta")}),
+        ("registry_only_grows", {"nodes": without(registry.nodes, "beta-1")}),
+        ("registry_only_grows", {"assets": without(registry.assets, "EUR")}),
+        ("registry_only_grows", {"members": {**registry.members, "beta": replace(member, number=9)}}),
+        ("registry_only_grows", {"nodes": {**registry.nodes, "beta-1": replace(node, key=public_key(99))}}),
+        ("registry_only_grows", {"assets": {**registry.assets, "EUR": replace(asset, scale=0)}}),
+        ("numbers_follow", {"members": {**registry.members, "new": replace(member, id="new", number=7)}}),
+        ("look_back_is_kept", {"rules": Schedule(2, ((0, 1), (soon, 2)))}),
+        ("look_back_is_kept", {"rules": Schedule(2, ((0, 2),))}),
+    ]
+    for name, changed in cases:
+        draft = Draft(world.state, 3)
+        draft.registry = replace_value(registry, **changed)
+        with pytest.raises(InvariantViolated) as caught:
+            check_invariants(draft)
+        assert caught.value.name == name
+    draft = Draft(world.state, 3)
+    draft.registry = replace_value(registry, rules=Schedule(2, ((0, 1), (later, 2))))
+    check_invariants(draft)
 
 
 def test_overdraft_is_found_at_its_boundary(world: World) -> None:
