@@ -46,6 +46,9 @@ def explain(error: BaseException) -> Explained | None:
     """The words for an error, or None where it is a fault of the program."""
     if isinstance(error, CommandError):
         return error.explained
+    if isinstance(error, BrokenPipeError):
+        # Whoever read the output has had enough (`nostro outcomes | head`): click ends the run in silence.
+        return None
     for kind in type(error).__mro__:
         explainer = EXPLAINERS.get(f"{kind.__module__}.{kind.__qualname__}")
         if explainer is not None:

@@ -5,7 +5,6 @@ It must not know what any command does; each is imported when it runs.
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
@@ -99,9 +98,4 @@ def root() -> None:
 
 def main() -> None:
     """Run the command line and end the process."""
-    try:
-        root.main(prog_name="nostro")
-    except BrokenPipeError:
-        # Whoever read the output has had enough; what is left unwritten must not be tried again at exit.
-        sys.stdout = None
-        sys.exit(0)
+    root.main(prog_name="nostro")

@@ -22,7 +22,7 @@ import pytest
 
 pytestmark = pytest.mark.processes
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("NOSTRO_")}
-STOP_TIMEOUT_S = 30
+STOP_TIMEOUT_S = 60
 
 
 def free_block(count: int) -> int:

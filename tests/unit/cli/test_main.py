@@ -171,6 +171,22 @@ def test_os_error_without_a_file() -> None:
     assert "no space left on device" in explained.message
 
 
+def test_reader_that_goes_away() -> None:
+    """Output into a closed pipe, as `| head` leaves it, ends the run without a word."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", "outcomes"],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[3],
+    )
+    os.close(writing)
+    assert done.stderr == ""
+    assert done.returncode == Exit.ERROR
+
+
 def test_explaining_lets_success_pass() -> None:
     """Nothing happens where nothing is raised."""
     with Explaining(click.Context(root)):
