@@ -36,6 +36,7 @@ HEADER_FIELDS = (
 PAYLOAD_FIELDS = "version network tx_id author kind body valid_from_ms valid_until_ms signers"
 MAX_INTEGER = 2**63 - 1
 ORDER = ecdsa.NIST256p.order
+ASSET_CODE = re.compile(r"[A-Z0-9]{3,12}\Z")
 MEMBER_ID = re.compile(rb"[a-z0-9-]{1,16}\Z")
 
 
@@ -101,6 +102,11 @@ def number(value, what):
     return value
 
 
+def exactly(value, expected, what):
+    """That very unsigned integer; Python takes True for 1, the formats don't."""
+    require(type(value) is int and value == expected, f"{what}: not {expected}")
+
+
 def verify_signature(key, digest, signature, what):
     """Section 2: ECDSA P-256 over the digest, r ‖ s, low-S."""
     bytes_of(key, 65, f"{what}: key")
@@ -137,8 +143,8 @@ def climb(leaf, index, size, path, root, what):
 def read_genesis(raw):
     """Section 5: the network's name, the rule of certificates, and the nodes as (id, member, key)."""
     genesis = array(unpack(raw, "genesis"), 8, "genesis")
-    require(genesis[0] == 1, "genesis: unknown format")
-    rule = array(genesis[4], 5, "genesis: parameters")[4]
+    exactly(genesis[0], 1, "genesis: format")
+    rule = number(array(genesis[4], 5, "genesis: parameters")[4], "genesis: certificate rule")
     require(rule in (0, 1), "genesis: unknown certificate rule")
     nodes = [tuple(array(node, 4, "genesis: node")[:3]) for node in genesis[7]]
     ids = [node[0] for node in nodes]
@@ -159,7 +165,8 @@ def quorum(rule, count):
 def read_seal(raw, network_id):
     """Section 7: the fields of a seal."""
     seal = named(SEAL_FIELDS, unpack(raw, "seal"), "seal")
-    require(seal["format"] == 1, "seal: unknown format")
+    exactly(seal["format"], 1, "seal: format")
+    number(seal["height"], "seal: height")
     require(seal["network"] == network_id, "seal: another network")
     return seal
 
@@ -185,7 +192,9 @@ def verify_certificate(certificate, rule, nodes, network_id):
 def read_header(raw, network_id):
     """Section 6: the fields of a block header."""
     header = named(HEADER_FIELDS, unpack(raw, "header"), "header")
-    require(header["format"] == 1, "header: unknown format")
+    exactly(header["format"], 1, "header: format")
+    for name in ("height", "time_ms", "tx_count"):
+        number(header[name], f"header: {name}")
     require(header["network"] == network_id, "header: another network")
     return header
 
@@ -208,21 +217,34 @@ def read_envelope(raw, network_id):
     """Section 4: the signed payload's fields, every signature verified."""
     payload_raw, signatures = array(unpack(raw, "envelope"), 2, "envelope")
     payload = named(PAYLOAD_FIELDS, unpack(payload_raw, "payload"), "payload")
-    require(
-        payload["version"] == 1 and payload["network"] == network_id, "payload: another version or network"
-    )
+    exactly(payload["version"], 1, "payload: version")
+    require(payload["network"] == network_id, "payload: another network")
     bytes_of(payload["tx_id"], 16, "payload: tx_id")
     author = payload["author"]
     account = isinstance(author, bytes) and len(author) == 21 and author[0] == 0
     require(account or (isinstance(author, bytes) and MEMBER_ID.match(author)), "payload: author")
-    require(isinstance(payload["body"], list) and payload["kind"] in KINDS, "payload: kind or body")
+    known = number(payload["kind"], "payload: kind") in KINDS
+    require(isinstance(payload["body"], list) and known, "payload: kind or body")
     signers = payload["signers"]
     require(signers == sorted(set(signers)) and signers, "payload: signers not strictly ascending")
     require(len(signatures) == len(signers), "envelope: signatures and signers differ in number")
     digest = tagged_hash(b"envelope", payload_raw)
     for key, signature in zip(signers, signatures, strict=True):
-        verify_signature(key, digest, signature, f"signer {key.hex()[:16]}")
+        verify_signature(key, digest, signature, f"signer {bytes_of(key, 65, 'signer').hex()[:16]}")
     return payload
+
+
+def read_transfer(body):
+    """Section 4: what a transfer pays, to whom; amounts in minor units of the asset."""
+    credit, asset, amount, uetr, reference = array(body, 5, "transfer")
+    bytes_of(credit, 21, "transfer: credit")
+    require(isinstance(asset, str) and ASSET_CODE.match(asset), "transfer: asset")
+    require(number(amount, "transfer: amount") >= 1, "transfer: amount")
+    optional = {}
+    for name, value, length in (("uetr", uetr, 16), ("reference", reference, 32)):
+        require(isinstance(value, list) and len(value) <= 1, f"transfer: {name}")
+        optional[name] = bytes_of(value[0], length, f"transfer: {name}").hex() if value else None
+    return {"credit": credit.hex(), "asset": asset, "amount_minor_units": amount, **optional}
 
 
 def verify_receipt(raw, network_id):
@@ -231,14 +253,15 @@ def verify_receipt(raw, network_id):
     format_, genesis_raw, header_raw, envelope_raw, index, tx_path, leaf, outcome_path, seals, certificate = (
         receipt
     )
-    require(format_ == 1, "receipt: unknown format")
+    exactly(format_, 1, "receipt: format")
     require(tagged_hash(b"genesis", genesis_raw) == network_id, "genesis: it is of another network")
     network_name, rule, nodes = read_genesis(genesis_raw)
     signed_by = verify_certificate(certificate, rule, nodes, network_id)
     header = read_header(header_raw, network_id)
     seal = sealed_block(header, header_raw, seals, certificate[0], network_id)
     payload = read_envelope(envelope_raw, network_id)
-    size = number(header["tx_count"], "header: tx_count")
+    transfer = read_transfer(payload["body"]) if KINDS[payload["kind"]] == "transfer" else None
+    size = header["tx_count"]
     number(index, "receipt: index")
     climb(leaf_hash(envelope_raw), index, size, tx_path, header["tx_root"], "transaction")
     climb(leaf_hash(leaf), index, size, outcome_path, seal["outcomes"], "outcome")
@@ -251,7 +274,9 @@ def verify_receipt(raw, network_id):
         "tx_id": payload["tx_id"].hex(),
         "author": payload["author"].hex(),
         "kind": KINDS[payload["kind"]],
-        "outcome": number(outcome, "outcome"),
+        "transfer": transfer,
+        "executed": number(outcome, "outcome") == 0,
+        "outcome": outcome,
         "duplicate_of": duplicate_of[0] if duplicate_of else None,
         "certified_height": header["height"] + len(seals),
         "signed_by": signed_by,
