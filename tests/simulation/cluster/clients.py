@@ -83,8 +83,13 @@ class Clients:
         return [order for order in self.orders if order.answer is None and not order.gives_up]
 
     def uncertified(self) -> list[Order]:
-        """Orders that were executed and of whose certificate nobody has told."""
-        return [order for order in self.orders if order.answer is not None and not order.certified]
+        """Orders that were executed and of whose certificate nobody has told.
+
+        A conflict consumes no id, so that nobody can ask for it again: whoever's node crashed won't
+        hear more.
+        """
+        executed = [order for order in self.orders if order.answer is not None and not order.certified]
+        return [order for order in executed if not is_conflict(order)]
 
     def ask_again(self, order: Order, node: str) -> None:
         """Submit the same bytes to a given node."""
@@ -137,6 +142,11 @@ class Clients:
 
     def _validity(self) -> tuple[int, int]:
         return START_MS - DAY_MS, START_MS + DAY_MS
+
+
+def is_conflict(order: Order) -> bool:
+    """Whether the chain found the order's id used with other content."""
+    return order.answer is not None and order.answer[0] is Outcome.ID_USED_WITH_OTHER_CONTENT
 
 
 MAY_PASS = frozenset(

@@ -5,6 +5,7 @@ stopping.
 import pytest
 
 from consensus.messages import RequestVote, encode_message
+from ledger.block import decode_block
 from ledger.certificate import decode_certificate, verify_certificate
 from ledger.outcome import Outcome
 from node.handover import TRANSFER_PAUSE_MS
@@ -86,6 +87,24 @@ def test_the_first_answer_is_given_again_even_when_expired() -> None:
     first = node.submit(raw)[-1]
     node.ports.advance(5_000)
     assert node.submit(raw)[-1].height == first.height
+
+
+def test_what_stands_in_a_block_under_way_is_not_proposed_again() -> None:
+    """While the first block isn't executed the pool still holds its payment; the second has only the
+    new one.
+    """
+    node = alone()
+    height = node.driver.executed_height
+    for number in (2, 3):
+        node.driver.submit(pay(node, number, 1), lambda result: None)
+        node.ports.verify.run()
+        node.ports.advance(50)
+    assert node.driver.status().last_height == height + 2
+    node.ports.settle()
+    for executed in (height + 1, height + 2):
+        entry = node.store.entry(executed)
+        assert entry is not None
+        assert decode_block(entry.data).header.tx_count == 1
 
 
 def test_two_submissions_of_one_payment_wait_together() -> None:
