@@ -18,8 +18,6 @@ WIDTH: Final = 16
 HASH_BYTES: Final = 32
 GROUP_BYTES: Final = WIDTH * HASH_BYTES
 NO_TOP: Final = bytes(HASH_BYTES)
-MAX_LEVELS: Final = 8
-"""Levels above the leaves for the four-byte account numbers: 16 to the eighth is 2 to the 32nd."""
 
 
 def leaf_hash(record: bytes) -> bytes:

@@ -16,10 +16,6 @@ class AmountError(ValueError):
     """A text that is not an amount of the asset; says why and what to write."""
 
 
-class AmountOverflow(Exception):
-    """A sum above 2⁶³−1 minor units."""
-
-
 def parse_amount(text: str, scale: int) -> int:
     """The minor units that `text` says: digits, at most `scale` decimals after a point, nothing else."""
     found = _DECIMAL.match(text) if len(text) <= 40 else None
@@ -42,14 +38,6 @@ def format_amount(amount: int, scale: int) -> str:
     """The decimal text of `amount` minor units, with exactly `scale` decimals; a minus sign for a debt."""
     sign, digits = ("-" if amount < 0 else ""), str(abs(amount)).rjust(_checked_scale(scale) + 1, "0")
     return sign + (f"{digits[:-scale]}.{digits[-scale:]}" if scale else digits)
-
-
-def checked_add(augend: int, addend: int) -> int:
-    """The sum of two amounts; raises AmountOverflow above 2⁶³−1."""
-    total = augend + addend
-    if total > MAX_INTEGER:
-        raise AmountOverflow(f"{augend} and {addend} minor units together pass {MAX_INTEGER}")
-    return total
 
 
 def _checked_scale(scale: int) -> int:

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from ledger import records, view
 from ledger.keys import tagged
+from ledger.leaves import IdRecord
 from ledger.policy import Policy
 from ledger.records import Account, HistoryEntry, HistoryRow, encode_record, opened_account
 from ledger.state import State
@@ -106,7 +107,7 @@ class Draft:
         index = len(self.rows)
         self._seen[tx_id + ref] = Seen(self.height, index, signing_hash, outcome)
         self.id_changes[records.ID_PREFIX + tx_id + ref] = records.place_bytes(self.height, index)
-        leaf = _encode((author, tx_id, self.height, index, signing_hash, outcome))
+        leaf = _encode(IdRecord(author, tx_id, self.height, index, signing_hash, outcome))
         self.log_leaves.append(sha256(b"\x00" + leaf).digest())
 
     def _post(self, touch: Touch, leaf_hash: bytes, outcome: int, index: int) -> HistoryEntry:

@@ -44,7 +44,6 @@ __all__ = [
     "network_id",
 ]
 
-GENESIS_FORMAT: Final = 1
 FIRST_EPOCH: Final = 0
 FIRST_MEMBERSHIP_VERSION: Final = 1
 

@@ -133,7 +133,7 @@ class HistoryEntry(Record, frozen=True):
 class HistoryRow(Record, frozen=True):
     """The one row of a transaction: its outcome and the entries it made.
 
-    duplicate_of: () or (height, index).
+    `duplicate_of` is empty, or holds the (height, index) of the first.
     """
 
     outcome: Uint

@@ -15,9 +15,9 @@ from ledger import merkle, records, registry_tree
 from ledger.accounts_tree import leaf_hash
 from ledger.block import Block
 from ledger.certificate import SEAL_FORMAT, Seal, certifiers_hash, encode_seal, seal_hash
-from ledger.codec import encode
 from ledger.draft import Draft, Touch
 from ledger.envelope import Envelope
+from ledger.leaves import outcome_leaf
 from ledger.outcome import OUTCOMES, Outcome, OutcomeClass
 from ledger.records import AccountNumber, Progress, encode_record
 from ledger.registry import changed_values, registry_leaves, registry_rows
@@ -97,12 +97,7 @@ def _transact(draft: Draft, envelope: Envelope) -> tuple[Outcome, Place | None]:
     return outcome, duplicate_of
 
 
-def outcome_leaf(outcome: Outcome, duplicate_of: Place | None) -> bytes:
-    """The leaf of the outcomes tree (docs/formats.md, section 7)."""
-    return encode((outcome.value, () if duplicate_of is None else (duplicate_of,)))
-
-
-_EXECUTED_LEAF_HASH: Final = merkle.leaf_hash(outcome_leaf(Outcome.EXECUTED, None))
+_EXECUTED_LEAF_HASH: Final = merkle.leaf_hash(outcome_leaf(Outcome.EXECUTED))
 
 
 def _outcomes_root(outcomes: Sequence[tuple[Outcome, Place | None]]) -> bytes:

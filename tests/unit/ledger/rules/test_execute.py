@@ -13,6 +13,7 @@ from ledger.bodies import Body, OpenAccount, SetParameters, SetPolicy, Transfer
 from ledger.certificate import decode_seal, seal_hash
 from ledger.codec import decode
 from ledger.keys import account_id, tagged_hash
+from ledger.leaves import outcome_leaf
 from ledger.merkle import EMPTY_ROOT, Frontier, leaf_hash, root
 from ledger.outcome import Outcome
 from ledger.parameters import DEFAULT_PARAMETERS
@@ -26,7 +27,6 @@ from ledger.records import (
     member_ref,
 )
 from ledger.rules import RULES
-from ledger.rules.v1.execute import outcome_leaf
 from ledger.state import State
 from tests.unit.ledger.rules.world import ADMIN, ISSUANCE, TELLER, World, canonical_rows, policy
 
