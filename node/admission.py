@@ -5,7 +5,7 @@ It must not know Raft, peers or who submitted it. Its word is never final: the c
 executed state and what the pool holds, and changes nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -31,6 +31,10 @@ ACCOUNT_CACHE = 65_536
 """Decoded accounts kept for admission; the executed state has a cache of its own on its own thread."""
 
 
+ABSENT_IDS = 100_000
+"""Ids remembered as not on the chain; without it each submission would be looked up three times."""
+
+
 class Refusal(NamedTuple):
     """Why a transaction isn't taken."""
 
@@ -48,6 +52,7 @@ class Admission:
         self._executed = executed
         self._rows = ReadView(store, lambda: executed().registry)
         self._accounts: GenerationCache[bytes, Account] = GenerationCache(ACCOUNT_CACHE)
+        self._absent: dict[tuple[bytes, bytes], None] = {}
         self._times: GenerationCache[int, int] = GenerationCache(TIME_CACHE)
 
     # The ledger's View.
@@ -67,7 +72,15 @@ class Admission:
 
     def seen(self, author: bytes, tx_id: bytes) -> Seen | None:
         """Where this author consumed this id on the executed chain."""
-        return self._rows.seen(author, tx_id)
+        key = (author, tx_id)
+        if key in self._absent:
+            return None
+        seen = self._rows.seen(author, tx_id)
+        if seen is None:
+            self._absent[key] = None
+            if len(self._absent) > ABSENT_IDS:
+                del self._absent[next(iter(self._absent))]
+        return seen
 
     # What the driver asks.
 
@@ -76,10 +89,12 @@ class Admission:
         """The height that all of this is said at."""
         return self._executed().progress.height
 
-    def executed(self, accounts: Mapping[bytes, Account]) -> None:
-        """A block has left these accounts so."""
+    def executed(self, accounts: Mapping[bytes, Account], envelopes: Iterable[Envelope]) -> None:
+        """A block of these envelopes is executed, and has left these accounts so."""
         for account_id, account in accounts.items():
             self._accounts.put(account_id, account)
+        for envelope in envelopes:
+            self._absent.pop((envelope.payload.author, envelope.payload.tx_id), None)
 
     def decode(self, raw: bytes) -> Envelope | Refusal:
         """The envelope in `raw`, of this network and within the parameters in force."""
@@ -99,7 +114,7 @@ class Admission:
 
     def first(self, envelope: Envelope) -> Seen | None:
         """Where this very content stands on the chain already."""
-        seen = self._rows.seen(envelope.payload.author, envelope.payload.tx_id)
+        seen = self.seen(envelope.payload.author, envelope.payload.tx_id)
         return seen if seen is not None and seen.signing_hash == envelope.signing_hash else None
 
     def preview(self, envelope: Envelope) -> Outcome:

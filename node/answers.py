@@ -7,9 +7,9 @@ is. It knows nothing of HTTP, nor of how the core decides.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import TypeAlias
 
 from api.ports import DecidedBy, Leader, Place, Status, SubmitAnswer, Wait
 from ledger.codec import Malformed
@@ -29,12 +29,9 @@ _ENDS_WAITING = {
 _WIDEST = EnvelopeLimits(PARAMETER_RANGES["envelope_bytes"][1], PARAMETER_RANGES["signers"][1])
 
 
-class Submit(Protocol):
-    """The driver's `submit`: the report hears of each stage, perhaps at once."""
-
-    def __call__(self, raw: bytes, report: Callable[[SubmitResult], None]) -> None:
-        """Take one envelope."""
-        ...
+Report: TypeAlias = Callable[[SubmitResult], None]
+Submit: TypeAlias = Callable[[Iterable[tuple[bytes, Report]]], None]
+"""The driver's `submit_all`: each report hears of each stage, perhaps at once."""
 
 
 class _Batch:
@@ -68,8 +65,7 @@ async def submit_all(
     if not envelopes:
         return batch.results
     timer = loop.call_later(timeout_ms / 1_000, _expire, finished)
-    for index, raw in enumerate(envelopes):
-        submit(raw, partial(batch.report, index))
+    submit((raw, partial(batch.report, index)) for index, raw in enumerate(envelopes))
     try:
         await finished
     finally:

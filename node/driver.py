@@ -5,7 +5,7 @@ seed as in production. It never waits. What the parts do is in their own modules
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from consensus.raft import Role
@@ -127,7 +127,12 @@ class Driver:
 
     def submit(self, raw: bytes, report: Callable[[SubmitResult], None]) -> None:
         """Take an envelope; `report` hears of each stage (see SubmitResult), perhaps at once."""
-        self._submissions.submit(raw, report)
+        self.submit_all([(raw, report)])
+
+    def submit_all(self, submissions: Iterable[tuple[bytes, Callable[[SubmitResult], None]]]) -> None:
+        """Take several envelopes in one turn; each report hears of its own."""
+        for raw, report in submissions:
+            self._submissions.submit(raw, report)
         self._turn()
 
     def simulate(self, raw: bytes, report: Callable[[SubmitResult], None]) -> None:
@@ -264,7 +269,7 @@ class Driver:
             return
         executed = done.executed
         self._executed = Executed(executed.progress, executed.registry)
-        self._admission.executed(executed.accounts)
+        self._admission.executed(executed.accounts, done.envelopes)
         for envelope in done.envelopes:
             self._verified.forget(envelope.leaf_hash)
         self.counters["transactions"] += len(done.envelopes)

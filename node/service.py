@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -42,7 +42,7 @@ from ledger.records import AssetRecord, MemberRecord, NodeRecord
 from ledger.registry import Registry
 from ledger.state import State, node_reader
 from ledger.state_proof import prove_account
-from node.answers import answer, submit_all
+from node.answers import Report, answer, submit_all
 from node.driver import Driver
 from node.peers import PeerLinks
 from node.reads import Reads
@@ -98,21 +98,21 @@ class NodeService:
 
     async def submit(self, envelope: bytes, wait: Wait, timeout_ms: int) -> SubmitAnswer:
         """Submit one envelope and wait as asked."""
-        (result,) = await submit_all(self._driver.submit, [envelope], wait, timeout_ms)
+        (result,) = await submit_all(self._driver.submit_all, [envelope], wait, timeout_ms)
         return answer(result, envelope, wait, self._leader())
 
     async def submit_batch(
         self, envelopes: Sequence[bytes], wait: Wait, timeout_ms: int
     ) -> Sequence[SubmitAnswer]:
         """Submit several and wait for all of them, within the one timeout."""
-        results = await submit_all(self._driver.submit, envelopes, wait, timeout_ms)
+        results = await submit_all(self._driver.submit_all, envelopes, wait, timeout_ms)
         leader = self._leader()
         return [answer(result, raw, wait, leader) for result, raw in zip(results, envelopes, strict=True)]
 
     async def simulate(self, envelope: bytes) -> SimulateAnswer:
         """The outcome it would have now."""
         (result,) = await submit_all(
-            self._driver.simulate, [envelope], Wait.NONE, int(SIMULATE_TIMEOUT_S * 1_000)
+            self._simulate_all, [envelope], Wait.NONE, int(SIMULATE_TIMEOUT_S * 1_000)
         )
         position = self.position()
         if result is None:
@@ -125,6 +125,10 @@ class NodeService:
             duplicate_of=Place(result.height, result.index) if result.height else None,
             detail=result.reason or None,
         )
+
+    def _simulate_all(self, submissions: Iterable[tuple[bytes, Report]]) -> None:
+        for raw, report in submissions:
+            self._driver.simulate(raw, report)
 
     # Reading.
 

@@ -92,10 +92,11 @@ class Submissions:
         self._take(raw, Origin(report, None))
 
     def take_forwarded(self, sender: str, message: Forward) -> None:
-        """Take what another node forwards; what is held already costs one hash."""
-        mempool = self._parts.mempool
+        """Take what another node forwards; what is held or being verified already costs one hash."""
+        mempool, verifier = self._parts.mempool, self._parts.verifier
         for raw in message.envelopes:
-            if not mempool.has_leaf(leaf_hash(raw)):
+            leaf = leaf_hash(raw)
+            if not mempool.has_leaf(leaf) and not verifier.has_leaf(leaf):
                 self._take(raw, Origin(None, sender))
 
     def take_refusals(self, message: Refused) -> None:

@@ -77,15 +77,21 @@ class Verifier:
         self._failed = failed
         self._chunk_done = chunk_done
         self._queue: list[Waiting] = []
+        self._leaves: set[bytes] = set()
         self._busy = False
 
     def __len__(self) -> int:
         """How many envelopes wait or are being verified."""
         return len(self._queue)
 
+    def has_leaf(self, leaf_hash: bytes) -> bool:
+        """Whether the envelope of exactly these bytes waits or is being verified."""
+        return leaf_hash in self._leaves
+
     def verify(self, envelope: Envelope, decided: Callable[[Envelope, str | None], None]) -> None:
         """Call `decided` when the envelope's signatures are known to be good or bad."""
         self._queue.append(Waiting(envelope, decided))
+        self._leaves.add(envelope.leaf_hash)
         if not self._busy:
             self._next_chunk()
 
@@ -102,6 +108,7 @@ class Verifier:
         del self._queue[: len(chunk)]
         self._next_chunk()
         for waiting, reason in zip(chunk, reasons, strict=True):
+            self._leaves.discard(waiting.envelope.leaf_hash)
             if reason is None:
                 self._verified.add(waiting.envelope)
             waiting.decided(waiting.envelope, reason)

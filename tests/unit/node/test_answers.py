@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 
@@ -23,9 +23,10 @@ def result(stage: Stage, outcome: Outcome = Outcome.EXECUTED, reason: str = "") 
 def submitted(*stages: Stage, wait: Wait, timeout_ms: int = 5_000) -> SubmitResult | None:
     """What is known at the end of a submission whose core reports these stages at once."""
 
-    def submit(raw: bytes, report: Report) -> None:
-        for stage in stages:
-            report(result(stage))
+    def submit(submissions: Iterable[tuple[bytes, Report]]) -> None:
+        for _, report in submissions:
+            for stage in stages:
+                report(result(stage))
 
     (known,) = asyncio.run(submit_all(submit, [b"raw"], wait, timeout_ms))
     return known
@@ -68,14 +69,12 @@ def test_at_the_deadline_the_newest_stage_is_what_is_known(
 
 def test_a_batch_ends_when_all_of_it_has_and_keeps_its_order() -> None:
     """Reports come in any order; results stand in the order of the envelopes."""
-    reports: list[Report] = []
 
-    def submit(raw: bytes, report: Report) -> None:
-        reports.append(report)
-        if len(reports) == 2:
-            reports[1](result(Stage.REFUSED, Outcome.EXPIRED))
-            reports[1](result(Stage.EXECUTED))
-            reports[0](result(Stage.EXECUTED))
+    def submit(submissions: Iterable[tuple[bytes, Report]]) -> None:
+        (_, first), (_, second) = submissions
+        second(result(Stage.REFUSED, Outcome.EXPIRED))
+        second(result(Stage.EXECUTED))
+        first(result(Stage.EXECUTED))
 
     first, second = asyncio.run(submit_all(submit, [b"a", b"b"], Wait.EXECUTED, 5_000))
     assert first is not None
@@ -85,15 +84,17 @@ def test_a_batch_ends_when_all_of_it_has_and_keeps_its_order() -> None:
 
 def test_reports_after_the_deadline_change_nothing() -> None:
     """The answer was given; a late stage must neither fail nor alter it."""
-    reports: list[Report] = []
-    known = asyncio.run(submit_all(lambda raw, report: reports.append(report), [b"raw"], Wait.EXECUTED, 1))
-    reports[0](result(Stage.EXECUTED))
+    reports: list[tuple[bytes, Report]] = []
+    known = asyncio.run(submit_all(reports.extend, [b"raw"], Wait.EXECUTED, 1))
+    reports[0][1](result(Stage.EXECUTED))
     assert known == [None]
 
 
 def test_no_envelopes_need_no_waiting() -> None:
     """An empty batch is answered at once."""
-    assert asyncio.run(submit_all(lambda raw, report: None, [], Wait.EXECUTED, 5_000)) == []
+    taken: list[tuple[bytes, Report]] = []
+    assert asyncio.run(submit_all(taken.extend, [], Wait.EXECUTED, 5_000)) == []
+    assert taken == []
 
 
 def test_an_executed_payment_is_the_chains_word_with_its_place() -> None:

@@ -2,6 +2,7 @@
 bounded.
 """
 
+import msgspec
 import pytest
 
 from consensus.errors import NoLeader
@@ -199,10 +200,23 @@ def test_the_oldest_verified_envelopes_are_forgotten() -> None:
     assert len(verified) == 1
 
 
+def test_an_envelope_is_known_to_be_under_way_until_it_is_decided() -> None:
+    """So that what is forwarded twice is verified once."""
+    worker, failures = ManualWorker(), list[BaseException]()
+    verifier = Verifier(worker, Verified(), failures.append, lambda: None)
+    verifier.verify(envelope(1), lambda done, reason: None)
+    assert verifier.has_leaf(envelope(1).leaf_hash)
+    assert not verifier.has_leaf(envelope(2).leaf_hash)
+    worker.run()
+    assert not verifier.has_leaf(envelope(1).leaf_hash)
+    assert failures == []
+
+
 def test_a_broken_job_is_handed_on() -> None:
     """The node then stops: an unknown failure is never swallowed."""
     worker, failures = ManualWorker(), list[BaseException]()
     verifier = Verifier(worker, Verified(), failures.append, lambda: None)
-    verifier.verify(object(), lambda done, reason: None)  # type: ignore[arg-type]  # what breaks the job
+    broken = msgspec.structs.replace(envelope(1), payload=None)
+    verifier.verify(broken, lambda done, reason: None)
     worker.run()
     assert isinstance(failures[0], AttributeError)
