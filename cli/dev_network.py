@@ -252,10 +252,7 @@ def first_payment(network: ProvisionedNetwork, accounts: list[dict[str, Any]]) -
 
 
 async def _watch(out: output.Output, nodes: LocalNetwork, client: Client, stopping: asyncio.Event) -> None:
-    """One live line on a terminal, nothing elsewhere, until the network is to stop;
-
-    a dead node is told of.
-    """
+    """Until the network is to stop: one live line on a terminal, nothing elsewhere; warns of a dead node."""
     told: set[str] = set()
     with live_line() as show:
         while not stopping.is_set():
@@ -282,10 +279,7 @@ async def _status(nodes: LocalNetwork, client: Client, down: int) -> str:
 
 @contextlib.contextmanager
 def live_line() -> Iterator[Callable[[str], None]]:
-    """Give a function that shows a line on stderr in place of the last one;
-
-    where nobody looks it does nothing.
-    """
+    """Give a function that shows a line on stderr in place of the last one, if it is a terminal."""
     if not sys.stderr.isatty():
         yield lambda _text: None
         return

@@ -41,10 +41,7 @@ COMMANDS = {
 
 
 class Explaining:
-    """Ends the run with words and a code for what `cli.errors` can explain;
-
-    lets every other exception go on.
-    """
+    """Ends the run with words and a code for what `cli.errors` can explain, and lets all else go on."""
 
     def __init__(self, ctx: click.Context) -> None:
         self._ctx = ctx
@@ -71,10 +68,7 @@ class Root(LazyGroup):
 
 
 def show_error(out: Output, explained: Explained) -> None:
-    """Tell the person on stderr;
-
-    with `--json`, and nothing shown yet, give the document on stdout as well.
-    """
+    """Tell the person on stderr; with `--json`, and nothing shown yet, on stdout as a document too."""
     out.say(styled("error: ", "red") + explained.message)
     out.say("  " + explained.remedy)
     if out.as_json and not out.shown:

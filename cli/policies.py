@@ -22,10 +22,7 @@ _WEIGHT = re.compile("[1-9][0-9]{0,2}")
 
 
 def parse_policy(wallet: WalletFiles, keys: Sequence[str], threshold: int | None) -> Policy:
-    """A policy of `KEY` or `KEY=WEIGHT` (an alias, or a public key in hex);
-
-    without a threshold all must sign.
-    """
+    """A policy of `KEY` or `KEY=WEIGHT` (an alias, or a public key in hex); by default all must sign."""
     from ledger.policy import Policy, PolicyKey, check_policy
 
     weighted = {public_key(wallet, name): weight for name, weight in map(_split, keys)}

@@ -92,10 +92,7 @@ class WalletFiles:
 
 
 def _beside(keystore: Path) -> Path | None:
-    """The passphrase of a network for development lies beside its keystore;
-
-    nothing else is ever put there.
-    """
+    """The passphrase beside the keystore, which only a network for development has."""
     if "NOSTRO_PASSPHRASE" in os.environ:
         return None
     path = keystore.parent / network_folder.PASSPHRASE_NAME

@@ -61,10 +61,7 @@ class AuditSource:
         return self._genesis_raw
 
     def tip(self) -> int:
-        """The executed height;
-
-        where the row that says it is damaged, the highest that the node has sealed.
-        """
+        """The executed height or, where the row that says it is damaged, the highest sealed one."""
         try:
             return load_progress(self).height
         except (Malformed, StateCorrupted) as error:

@@ -20,10 +20,11 @@ Signature = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
 
 
 class Hello(msgspec.Struct, frozen=True, tag=1, array_like=True, forbid_unknown_fields=True):
-    """The first message on every link. The last two say what the sender remembers of the receiver:
+    """The first message on every link.
 
-    the highest term it led, and the highest block it sealed (0 for none). A receiver that remembers less of
-    itself has lost its disk's latest state and must stop.
+    The last two fields say what the sender remembers of the receiver: the highest term it led, and the
+    highest block it sealed (0 for none). A receiver that remembers less of itself has lost its disk's latest
+    state and must stop.
     """
 
     network_id: Hash

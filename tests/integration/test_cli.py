@@ -1,7 +1,4 @@
-"""The command line against real processes:
-
-a network to develop on, first payments, and an audit of what it left.
-"""
+"""The command line against real processes: a development network, first payments, and an audit of them."""
 
 from __future__ import annotations
 
@@ -94,10 +91,7 @@ NOSTRO = (sys.executable, "-m", "cli")
 
 @pytest.fixture(scope="module")
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dev, str]]:
-    """A network that all tests of this module use, and what `dev` said;
-
-    stopped at the end, whatever happens.
-    """
+    """A network that all tests of this module use, and what `dev` said; stopped at the end."""
     port = str(free_block(9))
     folder = tmp_path_factory.mktemp("dev")
     running = Dev(folder, "--accounts", "3", "--base-port", port, "--config-out", "dev.json")
