@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import click
@@ -66,7 +67,7 @@ def demo(count: int, seed: int, given: Path | None, no_kill: bool, folder: Path)
             settle(folder, file)
         else:
             title(2, f"Settle {file.name}; in the middle the leader is killed (kill -9)")
-            settle_while_killing(local, file)
+            settle_while_killing(local, folder, file)
         title(3, "Settle the same file again: nothing is paid twice")
         settle(folder, file)
         title(4, "The three nodes agree")
@@ -125,23 +126,22 @@ def nostro(*arguments: str) -> None:
         raise SystemExit(done.returncode)
 
 
-def settle_while_killing(local: LocalNetwork, file: Path) -> None:
+def settle_while_killing(local: LocalNetwork, folder: Path, file: Path) -> None:
     """Settle, and kill the leader once half of the payments are signed; start it again afterwards."""
-    folder = local.network.directory
     finished = threading.Event()
-    killer = threading.Thread(target=kill_in_the_middle, args=(local, file, finished))
-    killer.start()
-    try:
-        settle(folder, file)
-    finally:
-        finished.set()
-        killer.join()
+    with ThreadPoolExecutor(max_workers=1) as threads:
+        killing = threads.submit(kill_in_the_middle, local, file, finished)
+        try:
+            settle(folder, file)
+        finally:
+            finished.set()
+        killing.result()
 
 
 def kill_in_the_middle(local: LocalNetwork, file: Path, finished: threading.Event) -> None:
     """Wait for the middle, kill the leader, wait for another, start the first again."""
     journal = local.network.directory / "journals" / f"{file.name}.journal"
-    plan = make_plan(read_orders(file, LAYOUT).orders, batch="", asset="CZK", start_ms=0)
+    plan = make_plan(read_orders(file, LAYOUT).orders, batch=file.name, asset="CZK", start_ms=0)
     middle = len(plan.customers) + len(plan.fundings) + len(plan.payments) // 2
     while count_signed(journal) < middle:
         if finished.wait(WATCH_S):

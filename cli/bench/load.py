@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from cli.errors import CommandError
 from cli.settle.journal import Journal
-from cli.settle.network_keys import bank_keys, issuance_key
+from cli.settle.network_keys import NetworkKeys
 from cli.settle.orders import Order
 from cli.settle.plan import Customer, make_plan
 from cli.settle.runner import Ending, Progress, Runner
-from cli.settle.signing import Desk, Issuer
+from cli.settle.signing import Desk
 from ledger.genesis import decode_genesis
 from ledger.keys import parse_address
 from node.provision import ProvisionedNetwork
@@ -62,8 +62,8 @@ async def open_load(
     desk = Desk(
         network.network_id,
         asset.code,
-        bank_keys(network, banks, passphrase, lambda _done, _total: None),
-        Issuer(parse_address(asset.account, network.name), issuance_key(network, asset.issuer, passphrase)),
+        parse_address(asset.account, network.name),
+        NetworkKeys(network, asset.issuer, passphrase),
         time.time_ns() // 1_000_000,
     )
     with Journal(network.directory / "bench.journal", network.network_id, "bench") as journal:

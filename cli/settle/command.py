@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from cli.settle.plan import Plan
     from cli.settle.report import Report
     from cli.settle.runner import Carried, Runner
-    from cli.settle.signing import Desk
     from node.provision import ProvisionedNetwork
     from wallet.answers import Asset
     from wallet.client import Client
@@ -146,11 +145,14 @@ async def _settle(
     batch: Batch, network: ProvisionedNetwork, passphrase: str, connection: Connection
 ) -> tuple[Report, str, int]:
     from cli.settle.journal import Journal
+    from cli.settle.network_keys import NetworkKeys
     from cli.settle.orders import OrderFormat, read_orders
-    from cli.settle.plan import make_plan
+    from cli.settle.plan import make_plan, signing_banks
     from cli.settle.report import make_report
     from cli.settle.runner import Runner
+    from cli.settle.signing import Desk
     from ledger.genesis import decode_genesis
+    from ledger.keys import parse_address
 
     genesis = decode_genesis(network.genesis.read_bytes())
     async with connection.client() as client:
@@ -158,8 +160,11 @@ async def _settle(
         layout = OrderFormat(batch.delimiter, batch.columns, batch.payer_bank, asset.scale)
         orders, bad_lines = _of_members(read_orders(batch.file, layout), network)
         plan = make_plan(orders, batch=batch.name, asset=asset.code, start_ms=genesis.time_ms)
-        desk = _desk(network, passphrase, orders, asset)
+        keys = NetworkKeys(network, asset.issuer, passphrase)
+        account = parse_address(asset.account, network.name)
+        desk = Desk(network.network_id, asset.code, account, keys, time.time_ns() // 1_000_000)
         with Journal(batch.journal, network.network_id, batch.name) as journal:
+            keys.open_banks(signing_banks(plan, journal.envelopes))
             runner = Runner(client, journal, desk, network.name, asset.scale)
             carried = await _carry_out(runner, plan, client)
     return make_report(carried, bad_lines), asset.code, asset.scale
@@ -190,20 +195,6 @@ def _of_members(file: OrderFile, network: ProvisionedNetwork) -> tuple[list[Orde
         else:
             orders.append(order)
     return orders, sorted(bad_lines, key=lambda bad: bad.line)
-
-
-def _desk(network: ProvisionedNetwork, passphrase: str, orders: list[Order], asset: Asset) -> Desk:
-    from cli.settle.network_keys import bank_keys, issuance_key
-    from cli.settle.plan import banks_of
-    from cli.settle.signing import Desk, Issuer
-    from ledger.keys import parse_address
-
-    with progress("Opening the banks' keystores") as report:
-        banks = bank_keys(network, banks_of(orders), passphrase, report)
-    issuer = Issuer(
-        parse_address(asset.account, network.name), issuance_key(network, asset.issuer, passphrase)
-    )
-    return Desk(network.network_id, asset.code, banks, issuer, time.time_ns() // 1_000_000)
 
 
 async def _carry_out(runner: Runner, plan: Plan, client: Client) -> Carried:

@@ -5,7 +5,7 @@ Pure: the same orders on the same network give the same ids, so a second run can
 not know files, keys' secrets or the network.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -103,9 +103,11 @@ def make_plan(orders: Sequence[Order], *, batch: str, asset: str, start_ms: int)
     return Plan(tuple(customers.values()), fundings, payments)
 
 
-def banks_of(orders: Iterable[Order]) -> frozenset[str]:
-    """The members that the orders name."""
-    return frozenset(bank for order in orders for bank in (order.payer_bank, order.payee_bank))
+def signing_banks(plan: Plan, signed: Container[bytes]) -> frozenset[str]:
+    """The banks whose keys the plan still needs, when the transactions with the ids in `signed` need none."""
+    opening = (customer.bank for customer in plan.customers if customer.opening_tx_id not in signed)
+    paying = (payment.payer.bank for payment in plan.payments if payment.tx_id not in signed)
+    return frozenset((*opening, *paying))
 
 
 def _customers(orders: Sequence[Order], asset: str, start_ms: int) -> dict[tuple[str, str], Customer]:

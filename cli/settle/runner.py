@@ -92,7 +92,7 @@ class Runner:
     def _funding(self, funding: Funding) -> Item:
         return Item(
             funding.tx_id,
-            self.desk.issuer.account,
+            self.desk.issuance,
             lambda: self.desk.funding(funding),
             self._transfer_of(funding.customer, funding.amount),
         )

@@ -3,8 +3,8 @@
 Turns plan items into envelopes; it must not know files, journals or the network.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
@@ -28,35 +28,40 @@ class BankKeys:
     customers: EllipticCurvePrivateKey
 
 
-@dataclass(frozen=True, slots=True)
-class Issuer:
-    """The asset's issuance account and the key that it pays with."""
+class Keys(Protocol):
+    """Where the keys come from, asked only when something is really signed with one."""
 
-    account: bytes
-    key: EllipticCurvePrivateKey
+    def bank(self, name: str) -> BankKeys:
+        """The keys of a bank."""
+
+    def issuance(self) -> EllipticCurvePrivateKey:
+        """The key of the asset's issuance account."""
 
 
 @dataclass(slots=True)
 class Desk:
-    """Signs for everybody on one network in one asset, with one validity window (milliseconds since 1970)."""
+    """Signs for everybody on one network in one asset, with one validity window (milliseconds since 1970).
+
+    `issuance` is the asset's issuance account, out of which payers are funded.
+    """
 
     network_id: bytes
     asset: str
-    banks: Mapping[str, BankKeys]
-    issuer: Issuer
+    issuance: bytes
+    keys: Keys
     now_ms: int
     _customer_keys: dict[bytes, EllipticCurvePrivateKey] = field(default_factory=dict)
 
     def opening(self, customer: Customer) -> bytes:
         """The envelope with which a bank's teller opens a customer's account, ruled by the customer."""
         body = OpenAccount(self.asset, single_key(public_bytes(self._customer_key(customer))))
-        teller = self.banks[customer.bank].teller
+        teller = self.keys.bank(customer.bank).teller
         return self._signed(customer.opening_tx_id, customer.bank.encode(), Kind.OPEN_ACCOUNT, body, teller)
 
     def funding(self, funding: Funding) -> bytes:
         """The envelope with which the issuer funds a payer."""
         body = Transfer(funding.customer.account, self.asset, funding.amount)
-        return self._signed(funding.tx_id, self.issuer.account, Kind.TRANSFER, body, self.issuer.key)
+        return self._signed(funding.tx_id, self.issuance, Kind.TRANSFER, body, self.keys.issuance())
 
     def payment(self, payment: Payment) -> bytes:
         """The envelope with which a payer pays an order."""
@@ -67,7 +72,7 @@ class Desk:
     def _customer_key(self, customer: Customer) -> EllipticCurvePrivateKey:
         key = self._customer_keys.get(customer.account)
         if key is None:
-            key = derive_key(self.banks[customer.bank].customers, customer.label)
+            key = derive_key(self.keys.bank(customer.bank).customers, customer.label)
             self._customer_keys[customer.account] = key
         return key
 

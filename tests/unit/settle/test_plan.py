@@ -1,11 +1,13 @@
 """The plan that a file of orders becomes, and its signed envelopes."""
 
+from dataclasses import dataclass
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from cli.settle.orders import Order, OrderFileError
-from cli.settle.plan import Plan, banks_of, make_plan
-from cli.settle.signing import VALID_BEFORE_MS, VALID_FOR_MS, BankKeys, Desk, Issuer
+from cli.settle.plan import Plan, make_plan, signing_banks
+from cli.settle.signing import VALID_BEFORE_MS, VALID_FOR_MS, BankKeys, Desk
 from ledger.bodies import OpenAccount, Transfer
 from ledger.codec import MAX_INTEGER
 from ledger.envelope import EnvelopeLimits, decode_envelope, verify_envelope
@@ -62,16 +64,37 @@ def test_a_total_beyond_what_the_ledger_counts_is_refused() -> None:
         plan(order(2, "1", "9", MAX_INTEGER), order(3, "2", "9", 1))
 
 
-def test_banks_are_those_of_payers_and_payees() -> None:
-    """Every member that the file needs keys of."""
-    assert banks_of(ORDERS) == {"home", "yz", "home2"}
+def test_only_banks_that_still_have_to_sign_are_needed() -> None:
+    """At first every bank of a payer or payee; what is signed already needs no keys."""
+    made = plan(*ORDERS)
+    assert signing_banks(made, ()) == {"home", "yz", "home2"}
+    openings = {customer.opening_tx_id for customer in made.customers}
+    assert signing_banks(made, openings) == {"home"}
+    assert signing_banks(made, openings | {payment.tx_id for payment in made.payments}) == frozenset()
+
+
+@dataclass(frozen=True)
+class PlayedKeys:
+    """Keys made for a test, kept by bank."""
+
+    banks: dict[str, BankKeys]
+    issuer: ec.EllipticCurvePrivateKey
+
+    def bank(self, name: str) -> BankKeys:
+        """The keys of a bank."""
+        return self.banks[name]
+
+    def issuance(self) -> ec.EllipticCurvePrivateKey:
+        """The issuer's key."""
+        return self.issuer
 
 
 def test_envelopes_are_signed_by_who_has_the_authority() -> None:
     """Tellers open, the issuer funds, customers pay; each envelope decodes and verifies."""
     made = plan(*ORDERS)
-    keys = {bank: BankKeys(_key(), _key()) for bank in banks_of(ORDERS)}
-    desk = Desk(bytes(32), "CZK", keys, Issuer(made.customers[1].account, _key()), NOW_MS)
+    banks = {bank: BankKeys(_key(), _key()) for bank in ("home", "yz", "home2")}
+    issuance = made.customers[1].account
+    desk = Desk(bytes(32), "CZK", issuance, PlayedKeys(banks, _key()), NOW_MS)
     limits = EnvelopeLimits(envelope_bytes=4096, signers=16)
 
     opening = decode_envelope(desk.opening(made.customers[0]), limits)
@@ -86,7 +109,7 @@ def test_envelopes_are_signed_by_who_has_the_authority() -> None:
     assert opening.author_member == "home"
     assert opening.body.policy.keys[0].key == payment.payload.signers[0]
     assert isinstance(funding.body, Transfer)
-    assert funding.author_account == desk.issuer.account
+    assert funding.author_account == issuance
     assert funding.body.amount == 107
     assert isinstance(payment.body, Transfer)
     assert payment.author_account == made.customers[0].account
