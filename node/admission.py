@@ -6,7 +6,6 @@ executed state and what the pool holds, and changes nothing.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import NamedTuple
 
 import msgspec
@@ -53,6 +52,7 @@ class Admission:
         self._rows = ReadView(store, lambda: executed().registry)
         self._accounts: GenerationCache[bytes, Account] = GenerationCache(ACCOUNT_CACHE)
         self._absent: dict[tuple[bytes, bytes], None] = {}
+        self._limits = (0, EnvelopeLimits(0, 0))
         self._times: GenerationCache[int, int] = GenerationCache(TIME_CACHE)
 
     # The ledger's View.
@@ -99,9 +99,8 @@ class Admission:
     def decode(self, raw: bytes) -> Envelope | Refusal:
         """The envelope in `raw`, of this network and within the parameters in force."""
         progress = self._executed().progress
-        parameters = self.registry.parameters_at(progress.height + 1)
         try:
-            envelope = decode_envelope(raw, EnvelopeLimits(parameters.envelope_bytes, parameters.signers))
+            envelope = decode_envelope(raw, self._limits_at(progress.height + 1))
         except Malformed as error:
             return Refusal(error.outcome, error.reason)
         if envelope.payload.network_id != progress.network_id:
@@ -143,6 +142,13 @@ class Admission:
             time_ms = decode_block(entry.data).header.time_ms
             self._times.put(height, time_ms)
         return time_ms
+
+    def _limits_at(self, height: int) -> EnvelopeLimits:
+        """The limits in force at a height; looked up once a block."""
+        if self._limits[0] != height:
+            parameters = self.registry.parameters_at(height)
+            self._limits = (height, EnvelopeLimits(parameters.envelope_bytes, parameters.signers))
+        return self._limits[1]
 
     def _account(self, account_id: bytes) -> Account | None:
         account = self._accounts.get(account_id)
@@ -186,4 +192,4 @@ def executed_result(
 
 def repeated_result(result: SubmitResult) -> SubmitResult:
     """The same, for one that the chain held before this submission."""
-    return replace(result, repeated=True)
+    return msgspec.structs.replace(result, repeated=True)

@@ -7,6 +7,8 @@ It must not know HTTP, nor how the core finds any of it.
 from dataclasses import dataclass
 from enum import Enum
 
+import msgspec
+
 from ledger.outcome import Outcome
 
 
@@ -23,8 +25,7 @@ class Stage(Enum):
     """This node leaves it out, for the reason that `outcome` gives: its own word, not the chain's."""
 
 
-@dataclass(frozen=True, slots=True)
-class SubmitResult:
+class SubmitResult(msgspec.Struct, frozen=True, gc=False):
     """One stage of one submission. PENDING, EXECUTED and CERTIFIED follow each other; REFUSED ends it at any
     time.
 

@@ -4,8 +4,9 @@ It must not know the pool, the store or HTTP.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TypeAlias
+
+from msgspec.structs import replace
 
 from node.results import Stage, SubmitResult
 
