@@ -55,8 +55,10 @@ CATCH_UP_S = 60.0
 def demo(count: int, seed: int, given: Path | None, no_kill: bool, folder: Path) -> None:
     """Three banks settle a file of payment orders while their leader is killed, and an audit confirms it."""
     title(1, "Fourteen banks and a central bank; three of the banks run a node")
+    click.echo("   making their keys, keystores and certificates ...")
     network = new_network(folder)
     with LocalNetwork(network) as local:
+        click.echo("   starting the nodes ...")
         local.start()
         asyncio.run(local.ready())
         for node in network.nodes:
