@@ -12,9 +12,13 @@ import hashlib
 import json
 import re
 import sys
+from typing import Any, TypeAlias
 
 import ecdsa
 import msgpack
+
+Value: TypeAlias = Any
+"""What MessagePack decodes to, of whatever type until it is checked."""
 
 KINDS = {
     1: "open_account",
@@ -44,18 +48,18 @@ class NotProved(Exception):
     """The receipt does not prove its payment; the text says which step fails."""
 
 
-def require(good, otherwise):
+def require(good: object, otherwise: str) -> None:
     """Go on only if `good`."""
     if not good:
         raise NotProved(otherwise)
 
 
-def tagged_hash(kind, data):
+def tagged_hash(kind: bytes, data: bytes) -> bytes:
     """Section 2: the hash of a signed thing."""
     return hashlib.sha256(b"nostro/" + kind + b"/v1\x00" + data).digest()
 
 
-def unpack(data, what):
+def unpack(data: Value, what: str) -> Value:
     """Section 1: canonical MessagePack only, proved by encoding it again."""
     try:
         value = msgpack.unpackb(data, raw=False, strict_map_key=False, use_list=True)
@@ -67,7 +71,7 @@ def unpack(data, what):
     return value
 
 
-def check_types(value, what):
+def check_types(value: Value, what: str) -> None:
     """Section 1: arrays, bools, unsigned integers, byte strings and text; nothing else."""
     if isinstance(value, list):
         for item in value:
@@ -78,36 +82,36 @@ def check_types(value, what):
         require(isinstance(value, (bytes, str)), f"{what}: a value of a type that is not allowed")
 
 
-def array(value, length, what):
+def array(value: Value, length: int, what: str) -> list[Value]:
     """An array of exactly that many items."""
     require(isinstance(value, list) and len(value) == length, f"{what}: not an array of {length}")
-    return value
+    return list(value)
 
 
-def named(fields, value, what):
+def named(fields: str, value: Value, what: str) -> dict[str, Value]:
     """An array's items under the names of the fields."""
     names = fields.split()
     return dict(zip(names, array(value, len(names), what), strict=True))
 
 
-def bytes_of(value, length, what):
+def bytes_of(value: Value, length: int, what: str) -> bytes:
     """A byte string of exactly that length."""
     require(isinstance(value, bytes) and len(value) == length, f"{what}: not {length} bytes")
-    return value
+    return bytes(value)
 
 
-def number(value, what):
+def number(value: Value, what: str) -> int:
     """An unsigned integer, and not a bool."""
     require(type(value) is int, f"{what}: not a number")
-    return value
+    return int(value)
 
 
-def exactly(value, expected, what):
+def exactly(value: Value, expected: int, what: str) -> None:
     """That very unsigned integer; Python takes True for 1, the formats don't."""
     require(type(value) is int and value == expected, f"{what}: not {expected}")
 
 
-def verify_signature(key, digest, signature, what):
+def verify_signature(key: Value, digest: bytes, signature: Value, what: str) -> None:
     """Section 2: ECDSA P-256 over the digest, r ‖ s, low-S."""
     bytes_of(key, 65, f"{what}: key")
     bytes_of(signature, 64, f"{what}: signature")
@@ -121,7 +125,7 @@ def verify_signature(key, digest, signature, what):
         raise NotProved(f"{what}: bad signature") from error
 
 
-def climb(leaf, index, size, path, root, what):
+def climb(leaf: bytes, index: int, size: int, path: Value, root: Value, what: str) -> None:
     """RFC 9162, 2.1.3.2: from a leaf's hash to the root of a tree of `size` leaves."""
     require(0 <= index < size, f"{what}: index {index} of {size}")
     position, last, computed = index, size - 1, leaf
@@ -140,7 +144,7 @@ def climb(leaf, index, size, path, root, what):
     require(last == 0 and computed == root, f"{what}: the path does not lead to the root")
 
 
-def read_genesis(raw):
+def read_genesis(raw: Value) -> tuple[str, int, list[tuple[str, str, bytes]]]:
     """Section 5: the network's name, the rule of certificates, and the nodes as (id, member, key)."""
     genesis = array(unpack(raw, "genesis"), 8, "genesis")
     exactly(genesis[0], 1, "genesis: format")
@@ -154,7 +158,7 @@ def read_genesis(raw):
     return genesis[1], rule, nodes
 
 
-def quorum(rule, count):
+def quorum(rule: int, count: int) -> int:
     """Section 5: how many of `count` certifiers must sign."""
     if rule == 0:
         return count // 2 + 1
@@ -162,7 +166,7 @@ def quorum(rule, count):
     return 2 * count // 3 + 1
 
 
-def read_seal(raw, network_id):
+def read_seal(raw: Value, network_id: bytes) -> dict[str, Value]:
     """Section 7: the fields of a seal."""
     seal = named(SEAL_FIELDS, unpack(raw, "seal"), "seal")
     exactly(seal["format"], 1, "seal: format")
@@ -171,7 +175,9 @@ def read_seal(raw, network_id):
     return seal
 
 
-def verify_certificate(certificate, rule, nodes, network_id):
+def verify_certificate(
+    certificate: Value, rule: int, nodes: list[tuple[str, str, bytes]], network_id: bytes
+) -> list[str]:
     """Section 7: enough certifiers signed this seal, and all that are listed did. Gives their ids."""
     seal_raw, signatures = array(certificate, 2, "certificate")
     certifiers = tagged_hash(b"certifiers", msgpack.packb([rule, [list(node) for node in nodes]]))
@@ -189,7 +195,7 @@ def verify_certificate(certificate, rule, nodes, network_id):
     return signers
 
 
-def read_header(raw, network_id):
+def read_header(raw: Value, network_id: bytes) -> dict[str, Value]:
     """Section 6: the fields of a block header."""
     header = named(HEADER_FIELDS, unpack(raw, "header"), "header")
     exactly(header["format"], 1, "header: format")
@@ -199,7 +205,13 @@ def read_header(raw, network_id):
     return header
 
 
-def sealed_block(header, header_raw, seals, certificate_seal, network_id):
+def sealed_block(
+    header: dict[str, Value],
+    header_raw: bytes,
+    seals: list[bytes],
+    certificate_seal: bytes,
+    network_id: bytes,
+) -> dict[str, Value]:
     """The block's own seal, from which each seal is the parent of the next, up to the certificate's."""
     raws = [*seals, certificate_seal]
     for offset, raw in enumerate(raws):
@@ -213,7 +225,7 @@ def sealed_block(header, header_raw, seals, certificate_seal, network_id):
     return first
 
 
-def read_envelope(raw, network_id):
+def read_envelope(raw: Value, network_id: bytes) -> dict[str, Value]:
     """Section 4: the signed payload's fields, every signature verified."""
     payload_raw, signatures = array(unpack(raw, "envelope"), 2, "envelope")
     payload = named(PAYLOAD_FIELDS, unpack(payload_raw, "payload"), "payload")
@@ -234,20 +246,20 @@ def read_envelope(raw, network_id):
     return payload
 
 
-def read_transfer(body):
+def read_transfer(body: Value) -> dict[str, Value]:
     """Section 4: what a transfer pays, to whom; amounts in minor units of the asset."""
     credit, asset, amount, uetr, reference = array(body, 5, "transfer")
     bytes_of(credit, 21, "transfer: credit")
     require(isinstance(asset, str) and ASSET_CODE.match(asset), "transfer: asset")
     require(number(amount, "transfer: amount") >= 1, "transfer: amount")
-    optional = {}
+    optional: dict[str, Value] = {}
     for name, value, length in (("uetr", uetr, 16), ("reference", reference, 32)):
         require(isinstance(value, list) and len(value) <= 1, f"transfer: {name}")
         optional[name] = bytes_of(value[0], length, f"transfer: {name}").hex() if value else None
     return {"credit": credit.hex(), "asset": asset, "amount_minor_units": amount, **optional}
 
 
-def verify_receipt(raw, network_id):
+def verify_receipt(raw: bytes, network_id: bytes) -> dict[str, Value]:
     """Section 9: everything, from the network's id to the payment. Gives the facts proved."""
     receipt = array(unpack(raw, "receipt"), 10, "receipt")
     format_, genesis_raw, header_raw, envelope_raw, index, tx_path, leaf, outcome_path, seals, certificate = (
@@ -283,13 +295,13 @@ def verify_receipt(raw, network_id):
     }
 
 
-def leaf_hash(leaf):
+def leaf_hash(leaf: Value) -> bytes:
     """RFC 6962: the hash of a leaf."""
     require(isinstance(leaf, bytes), "leaf: not bytes")
     return hashlib.sha256(b"\x00" + leaf).digest()
 
 
-def main(arguments):
+def main(arguments: list[str]) -> int:
     """Read the file, print the facts or the reason; gives the exit code."""
     if len(arguments) != 2 or not re.fullmatch("[0-9a-f]{64}", arguments[1]):
         print("usage: verify_receipt.py RECEIPT_FILE NETWORK_ID_HEX (64 digits)", file=sys.stderr)
