@@ -228,8 +228,11 @@ def _present(
     def human() -> None:
         out.table(("BANK", "NODE", "API"), [(node.member, node.id, node.api_url) for node in network.nodes])
         out.data("")
-        columns = ("ACCOUNT", "BANK", "FIRST BALANCE>", "ADDRESS", "PRIVATE KEY (DEV ONLY)")
-        out.table(columns, [_row(account) for account in accounts])
+        out.table(("ACCOUNT", "BANK", "FIRST BALANCE>", "ADDRESS"), [_row(account) for account in accounts])
+        out.data("")
+        # A table of their own: beside the addresses both would be folded, and nobody could copy them.
+        keys = [(account["name"], account["private_key"]) for account in accounts]
+        out.table(("ACCOUNT", "PRIVATE KEY (DEV ONLY)"), keys)
 
     out.result(document, human)
     out.say("\nDEV ONLY: everybody may know these keys. Try, in another terminal:\n")
@@ -239,7 +242,7 @@ def _present(
 
 def _row(account: dict[str, Any]) -> tuple[str, ...]:
     balance = f"{account['first_balance']} {account['asset']}"
-    return (account["name"], account["member"], balance, account["address"], account["private_key"])
+    return (account["name"], account["member"], balance, account["address"])
 
 
 def first_payment(network: ProvisionedNetwork, accounts: list[dict[str, Any]]) -> str:

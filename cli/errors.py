@@ -56,11 +56,6 @@ def explain(error: BaseException) -> Explained | None:
     return None
 
 
-def _always(remedy: str, exit: Exit = Exit.ERROR) -> Callable[[Any], Explained]:
-    """An error that says itself what happened; the remedy is added."""
-    return lambda error: Explained(str(error), remedy, exit)
-
-
 def _file_error(error: OSError) -> Explained:
     """A file that is missing, forbidden or in the way; an OSError about no file is told as it is."""
     reason = (error.strerror or type(error).__name__).lower()
@@ -76,6 +71,19 @@ def _file_error(error: OSError) -> Explained:
 def _wallet_error(error: Any) -> Explained:
     """A WalletError brings its own remedy."""
     return Explained(error.what, error.remedy, Exit.ERROR)
+
+
+def _malformed(error: Any) -> Explained:
+    """A Malformed says what is wrong with which thing, some of them what to do too, after a semicolon."""
+    what, semicolon, remedy = str(error).rpartition("; ")
+    if not semicolon:
+        return Explained(_sentence(str(error)), "Check the value against docs/formats.md.", Exit.ERROR)
+    return Explained(_sentence(what), _sentence(remedy), Exit.ERROR)
+
+
+def _amount_error(error: Any) -> Explained:
+    """An AmountError names the text."""
+    return Explained(_sentence(str(error)), "Give a plain decimal number such as 12.50.", Exit.USAGE)
 
 
 def _what_and_remedy(exit: Exit = Exit.ERROR) -> Callable[[Any], Explained]:
@@ -137,6 +145,6 @@ EXPLAINERS: Mapping[str, Callable[[Any], Explained]] = {
     "node.local.LocalNetworkError": _node_process,
     "node.config.ConfigError": _what_and_remedy(),
     "node.disk.StoreError": _what_and_remedy(),
-    "ledger.codec.Malformed": _always("Check the value against docs/formats.md."),
-    "ledger.amounts.AmountError": _always("Give a plain decimal number such as 12.50.", Exit.USAGE),
+    "ledger.codec.Malformed": _malformed,
+    "ledger.amounts.AmountError": _amount_error,
 }

@@ -12,6 +12,8 @@ import click
 
 from cli import address_book, output, references
 from cli.connection import Connection, connection_options
+from cli.errors import CommandError
+from cli.exits import Exit
 from cli.transact import Wish, transact
 from cli.transact_options import Options, transact_options
 from cli.wallet_files import WalletFiles, wallet_options
@@ -49,7 +51,6 @@ def pay(
 
     TO is an address, or a name of the address book. AMOUNT is a decimal number, such as 12.50.
     """
-    from ledger.amounts import parse_amount
     from ledger.bodies import Kind, Transfer
     from ledger.keys import parse_address
 
@@ -64,7 +65,7 @@ def pay(
         body = Transfer(
             parse_address(credit, names.name),
             paid_in,
-            parse_amount(amount, names.scale(paid_in)),
+            _paid(amount, names.scale(paid_in)),
             reference=() if note is None else (note.hash,),
         )
         if note is None or options.dry_run:
@@ -80,3 +81,13 @@ def own_account(wallet: WalletFiles, alias: str, account: str | None) -> str:
     if account is not None:
         return address_book.resolve(wallet.address_book, account)
     return address_book.account_of_key(wallet.address_book, alias)[1].address
+
+
+def _paid(text: str, scale: int) -> int:
+    """What AMOUNT says in minor units; nothing can't be paid."""
+    from ledger.amounts import parse_amount
+
+    amount = parse_amount(text, scale)
+    if amount == 0:
+        raise CommandError(f"{text} is nothing to pay.", "Give an amount above zero.", Exit.USAGE)
+    return amount

@@ -24,6 +24,7 @@ from api.ports import (
 from ledger.block import Block, decode_block
 from ledger.cache import GenerationCache
 from ledger.certificate import decode_certificate, decode_seal
+from ledger.json_form import format_uuid
 from ledger.leaves import outcome_leaf
 from ledger.outcome import Outcome
 from ledger.receipt import MAX_SEALS, build_receipt
@@ -142,13 +143,13 @@ class Reads:
         authors: Sequence[bytes] = self._view.authors_of(tx_id) if author is None else (author,)
         if len(authors) > 1:
             raise Ambiguous(
-                f"The id {tx_id.hex()} was used by {len(authors)} authors: name one of them.", tuple(authors)
+                f"The id {format_uuid(tx_id)} was used by {len(authors)} authors: name one of them.",
+                tuple(authors),
             )
         seen = self._view.seen(authors[0], tx_id) if authors else None
         if seen is None:
-            raise NotFound(
-                f"No payment {tx_id.hex()} stands on the chain up to height {self.position().height}."
-            )
+            height = self.position().height
+            raise NotFound(f"No payment {format_uuid(tx_id)} stands on the chain up to height {height}.")
         return seen
 
     def _block(self, height: int) -> Block:

@@ -153,11 +153,17 @@ def kill_in_the_middle(local: LocalNetwork, file: Path, finished: threading.Even
         return
     start = time.monotonic()
     local.kill(old)
-    click.secho(f"   leader {old} is killed", fg="red", err=True)
+    interject(f"leader {old} is killed", "red")
     others = tuple(node for node in local.node_ids if node != old)
     new = asyncio.run(next_leader(local.network, others, old))
-    click.secho(f"   {new} leads, {time.monotonic() - start:.1f} s later", fg="green", err=True)
+    interject(f"{new} leads, {time.monotonic() - start:.1f} s later", "green")
     local.start([old])
+
+
+def interject(text: str, colour: str) -> None:
+    """A line of its own while another process draws its bar: on a terminal it takes the bar's line."""
+    clear_line = "\r\x1b[2K" if sys.stderr.isatty() else ""
+    click.secho(f"{clear_line}   {text}", fg=colour, err=True)
 
 
 async def leader(network: ProvisionedNetwork, nodes: tuple[str, ...]) -> str | None:
