@@ -23,6 +23,7 @@ from api.examples import (
 from api.limits import DEFAULT_TIMEOUT_MS, MAX_BATCH_ENVELOPES, MAX_TIMEOUT_MS, MIN_TIMEOUT_MS
 from api.ports import Wait
 from api.problems import MEDIA_TYPE, Problem
+from api.readable import readable
 from api.reading import JSON, MSGPACK
 from api.submit import BATCH_PATH, PAYMENTS_PATH, SIMULATE_PATH
 from ledger.outcome import Outcome
@@ -50,20 +51,23 @@ _PROBLEM_EXAMPLES: Final = {
 def openapi_document(app: FastAPI) -> dict[str, Any]:
     """The whole document for this application."""
     document = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes)
-    paths = document["paths"]
-    for path in paths.values():
+    reads = document["paths"]
+    for path in reads.values():
         for operation in path.values():
             # FastAPI adds its own answer to a bad query; ours is 400.
             operation["responses"].pop("422", None)
-    paths[PAYMENTS_PATH] = {"post": _submit_operation()}
-    paths[BATCH_PATH] = {"post": _batch_operation()}
-    paths[SIMULATE_PATH] = {"post": _simulate_operation()}
+    submissions = {
+        PAYMENTS_PATH: {"post": _submit_operation()},
+        BATCH_PATH: {"post": _batch_operation()},
+        SIMULATE_PATH: {"post": _simulate_operation()},
+    }
+    document["paths"] = {**submissions, **reads}
     # What FastAPI says of its own form of errors is left behind.
     of_queries = {
         name: value for name, value in document["components"]["schemas"].items() if name not in _NOT_OURS
     }
     document["components"] = {"schemas": {**of_queries, **_schemas()}}
-    return document
+    return readable(document)
 
 
 def _schemas() -> dict[str, Any]:
@@ -105,13 +109,10 @@ def _envelope_schema() -> dict[str, Any]:
     }
 
 
-def _operation(
-    operation_id: str, summary: str, description: str, problems: tuple[int, ...]
-) -> dict[str, Any]:
+def _operation(operation_id: str, description: str, problems: tuple[int, ...]) -> dict[str, Any]:
     return {
         "tags": ["payments"],
         "operationId": operation_id,
-        "summary": summary,
         "description": description,
         "responses": {str(status): _problem(status) for status in problems},
     }
@@ -155,7 +156,6 @@ _SUBMIT_PARAMETERS: Final = [
 def _submit_operation() -> dict[str, Any]:
     operation = _operation(
         "submitPayment",
-        "Submit",
         "Submit one envelope. A refusal by the chain is an answer like any other; a refusal by the node is a "
         "problem. Submitting the same bytes again is always safe: they are executed once.",
         SUBMIT_PROBLEMS,
@@ -177,8 +177,7 @@ def _submit_operation() -> dict[str, Any]:
 def _batch_operation() -> dict[str, Any]:
     operation = _operation(
         "submitBatch",
-        "Submit Batch",
-        f"Submit up to {MAX_BATCH_ENVELOPES} envelopes: a JSON array of them, or a canonical MessagePack "
+        f"Submit up to {MAX_BATCH_ENVELOPES:,} envelopes: a JSON array of them, or a canonical MessagePack "
         "array of byte strings. The results are in the same order; each is an answer or a problem.",
         BATCH_PROBLEMS,
     )
@@ -198,7 +197,6 @@ def _batch_operation() -> dict[str, Any]:
 def _simulate_operation() -> dict[str, Any]:
     operation = _operation(
         "simulatePayment",
-        "Simulate",
         "The outcome that the envelope would have if it came next. Nothing is submitted.",
         SIMULATE_PROBLEMS,
     )

@@ -118,3 +118,14 @@ def test_writing_the_page_keeps_what_is_written_by_hand(tmp_path: Path, document
     page.write_text("# By hand\n\n## Routes\n\nof long ago\n", encoding="utf-8")
     write_page(page)
     assert page.read_text(encoding="utf-8") == "# By hand\n\n" + routes_page(document)
+
+
+def test_the_document_is_worth_reading(document: dict[str, Any]) -> None:
+    """Submissions come first, each operation has a summary of its own, and schemas have plain names."""
+    assert list(document["paths"])[:3] == ["/v1/payments", "/v1/payments/batch", "/v1/simulate"]
+    every = operations(document).values()
+    summaries = [operation["summary"] for operation in every]
+    assert len(set(summaries)) == len(summaries)
+    assert "An account's record" in summaries
+    assert not any(name.endswith("Shape") for name in document["components"]["schemas"])
+    assert {tag["name"] for tag in document["tags"]} == {tag for item in every for tag in item["tags"]}
