@@ -106,12 +106,15 @@ class Runner:
         )
 
     def _transfer_of(self, payee: Customer, amount: int) -> Callable[[Mapping[str, Any]], bool]:
-        wanted = {
-            "credit": address(self.network_name, payee.account),
-            "asset": self.desk.asset,
-            "amount": format_amount(amount, self.scale),
-        }
-        return lambda form: form["kind"] == "transfer" and wanted.items() <= form["body"].items()
+        def matches(form: Mapping[str, Any]) -> bool:
+            wanted = {
+                "credit": address(self.network_name, payee.account),
+                "asset": self.desk.asset,
+                "amount": format_amount(amount, self.scale),
+            }
+            return bool(form["kind"] == "transfer" and wanted.items() <= form["body"].items())
+
+        return matches
 
     async def _carry_out(self, items: Sequence[Item], progress: Progress) -> list[Ending]:
         endings: list[Ending | None] = [None] * len(items)

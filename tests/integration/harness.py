@@ -78,13 +78,17 @@ class Bank:
         """An envelope that opens an account at the bank alpha, and its holder."""
         key = ec.generate_private_key(ec.SECP256R1())
         body = OpenAccount(DEFAULT_ASSET, single_key(public_bytes(key)))
-        signed = self._sign(b"alpha", Kind.OPEN_ACCOUNT, body, self.teller)
+        signed = self.by_teller(Kind.OPEN_ACCOUNT, body)
         return signed, Holder(account_id("alpha", DEFAULT_ASSET, signed.tx_id), key)
 
     def pay(self, debtor: Holder, creditor: Holder, amount: int, tx_id: bytes | None = None) -> Signed:
         """A transfer in minor units."""
         body = Transfer(creditor.account, DEFAULT_ASSET, amount)
         return self._sign(debtor.account, Kind.TRANSFER, body, debtor.key, tx_id)
+
+    def by_teller(self, kind: Kind, body: Body) -> Signed:
+        """What the bank alpha's teller decides."""
+        return self._sign(b"alpha", kind, body, self.teller)
 
     def _sign(self, author: bytes, kind: Kind, body: Body, key: Key, tx_id: bytes | None = None) -> Signed:
         now_ms = time.time_ns() // 1_000_000

@@ -54,7 +54,7 @@ def submit(node_pem: Path, ca_file: Path | None, newest: ssl.TLSVersion = ssl.TL
         tls.load_cert_chain(node_pem)
         tls.maximum_version = newest
         node_playing = play(says(submitted()), tls=tls)
-        async with node_playing as node, Client([node.url], ca_file=ca_file, timeout_ms=250) as client:
+        async with node_playing as node, Client([node.url], ca_file=ca_file, timeout_ms=1_000) as client:
             return await client.submit(envelope())
 
     return asyncio.run(scenario())
