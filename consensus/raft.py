@@ -321,7 +321,6 @@ class Raft:
         state.leader_id = leader_id
         state.election_elapsed = 0
         state.heard_leader_tick = state.ticks
-        state.heard_leader_tick = state.ticks
 
     def _check_proposal(self, entry: Entry) -> None:
         """Raise unless the entry may be appended; see `propose`."""

@@ -44,26 +44,40 @@ class Handover:
         self._parts.peers.send(leader, AskTransfer(raft.term, reason))
 
     def grant(self, sender: str, message: AskTransfer) -> None:
-        """Hand over to a follower that asks, unless the last such transfer was a moment ago."""
+        """Hand over because a follower asks, unless the last such transfer was a moment ago.
+
+        Not to the follower that asks, if there is another: asking mustn't be a way to lead, and it may be
+        the one whose clock is wrong.
+        """
         raft, now_ms = self._parts.raft, self._parts.clock.monotonic_ms()
         if raft.role is not Role.LEADER or raft.term != message.term:
             return
         if self._granted_ms is not None and now_ms - self._granted_ms < TRANSFER_PAUSE_MS:
             return
         self._granted_ms = now_ms
-        self._parts.log.warning("transfer_granted", to=sender, term=raft.term, reason=message.reason)
-        self._transfer(sender)
+        to = self._furthest(without=sender) or sender
+        self._parts.log.warning(
+            "transfer_granted", asked_by=sender, to=to, term=raft.term, reason=message.reason
+        )
+        self._transfer(to)
 
     def give_away(self) -> bool:
         """Hand over to whoever is furthest along; whether there is anybody."""
-        raft = self._parts.raft
-        connected = self._parts.peers.connected()
-        voters = set(raft.membership.voters)
-        candidates = [peer for peer in raft.status().peers if peer.id in connected and peer.id in voters]
-        if raft.role is not Role.LEADER or not candidates:
+        to = self._furthest()
+        if self._parts.raft.role is not Role.LEADER or to is None:
             return False
-        self._transfer(max(candidates, key=lambda peer: (peer.match, peer.id)).id)
+        self._transfer(to)
         return True
+
+    def _furthest(self, without: str | None = None) -> str | None:
+        """The connected voter whose log matches furthest, other than `without`; None if there is none."""
+        raft, connected = self._parts.raft, self._parts.peers.connected()
+        candidates = [
+            (peer.match, peer.id)
+            for peer in raft.status().peers
+            if peer.id in connected and peer.id in raft.membership.voters and peer.id != without
+        ]
+        return max(candidates)[1] if candidates else None
 
     def _transfer(self, to: str) -> None:
         try:

@@ -25,8 +25,12 @@ from node.verifier import Verified, reason_against
 
 MAX_QUEUED = 256
 """Append messages waiting, a sender; more are dropped, and the leader sends them again."""
+MAX_QUEUED_BYTES = 64 * 1024 * 1024
+"""Bytes of blocks in them, a sender; one message always fits."""
 MAX_AHEAD_MS = 2_000
 """A block may be this far ahead of this node's clock before its acknowledgement waits."""
+FAR_AHEAD_MS = 10_000
+"""A leader whose block is further ahead than this isn't listened to until it no longer is."""
 
 
 class InvalidEntry(NamedTuple):
@@ -48,8 +52,16 @@ class Executed:
 class _Queue:
     messages: deque[AppendEntries] = field(default_factory=deque)
     checked: dict[int, Checked] = field(default_factory=dict)
+    size_bytes: int = 0
     busy: bool = False
     held: bool = False
+    ahead_until_ms: int = 0
+
+    def clear(self) -> None:
+        """Forget the messages, and what held them; what was checked stays known."""
+        self.messages.clear()
+        self.size_bytes = 0
+        self.held = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +97,26 @@ class Intake:
         valid.
         """
         queue = self._queues.setdefault(message.sender, _Queue())
-        if len(queue.messages) >= MAX_QUEUED:
+        if _supersedes(message, queue):
+            queue.clear()
+        size = _size_bytes(message)
+        full = queue.size_bytes + size > MAX_QUEUED_BYTES or len(queue.messages) >= MAX_QUEUED
+        if queue.messages and full:
             self.dropped += 1
             return
         queue.messages.append(message)
+        queue.size_bytes += size
         self._pump(queue)
 
-    def forget(self, sender: str) -> None:
-        """Drop what waits from a sender that isn't believed any more."""
+    def has_waiting(self, sender: str) -> bool:
+        """Whether messages of the sender wait: what it sends now comes after them."""
         queue = self._queues.get(sender)
-        if queue is not None:
-            queue.messages.clear()
-            queue.checked.clear()
+        return queue is not None and bool(queue.messages)
+
+    def is_far_ahead(self, sender: str) -> bool:
+        """Whether a block of the sender was found far ahead of this node's clock, and still is."""
+        queue = self._queues.get(sender)
+        return queue is not None and queue.ahead_until_ms > self._around.clock.now_ms()
 
     def resume(self) -> None:
         """More is executed, or time has passed: look again at what is held."""
@@ -237,15 +257,16 @@ class Intake:
             "block_ahead_of_clock", height=header.height, proposer=header.proposer, ahead_ms=ahead_ms
         )
         queue.held = True
+        queue.ahead_until_ms = header.time_ms - FAR_AHEAD_MS
         self._around.timers.call_later(ahead_ms - MAX_AHEAD_MS, self.resume)
 
     def _distrust(self, queue: _Queue, message: AppendEntries, invalid: InvalidEntry) -> None:
-        queue.messages.clear()
+        queue.clear()
         queue.checked.clear()
         self._around.invalid(message, invalid)
 
     def _step(self, queue: _Queue, message: AppendEntries, checked: tuple[Checked, ...]) -> None:
-        queue.messages.popleft()
+        queue.size_bytes -= _size_bytes(queue.messages.popleft())
         if checked:
             queue.checked = {
                 height: other
@@ -253,6 +274,24 @@ class Intake:
                 if height > checked[-1].block.header.height
             }
         self._around.step(message, checked)
+
+
+def _supersedes(message: AppendEntries, queue: _Queue) -> bool:
+    """Whether the leader has begun anew: in a later term, or (its appends are held, or lost) from before
+    what is held.
+
+    What waits then is sent again. Were it kept, a message that must be answered would wait behind one that
+    may never go on.
+    """
+    if not queue.messages:
+        return False
+    if message.term > queue.messages[-1].term:
+        return True
+    return queue.held and message.prev_log_index <= queue.messages[0].prev_log_index
+
+
+def _size_bytes(message: AppendEntries) -> int:
+    return sum(len(entry.data) for entry in message.entries)
 
 
 def check_entries(

@@ -35,6 +35,9 @@ from node.proposer import Proposer, ProposerParts
 from node.store import Store
 from node.verifier import Verified
 
+MAX_EVIDENCE = 16
+"""Invalid blocks of one sender that are kept, a process start: a liar can't fill the disk with its lies."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
@@ -80,7 +83,8 @@ class RaftLoop:
         self._writer = LogWriter(store, ports.disk, self._synced, hooks.turn, hooks.failed)
         self._intake = self._make_intake()
         self.proposer = self._make_proposer()
-        self._distrusted: set[tuple[str, int]] = set()
+        self._distrusted: dict[str, int] = {}
+        self._evidence: Counter[str] = Counter()
         self._must_open: int | None = None
 
     @property
@@ -124,13 +128,25 @@ class RaftLoop:
         if isinstance(message, InstallSnapshot):
             return  # This version keeps the whole log, so no honest leader sends one.
         if isinstance(message, AppendEntries | Heartbeat):
-            if (message.sender, message.term) in self._distrusted:
+            if not self._believes(message.sender, message.term):
                 self._counters["distrusted_messages"] += 1
                 return
-            if isinstance(message, AppendEntries) and message.entries:
+            if isinstance(message, AppendEntries) and self._belongs_to_intake(message):
                 self._intake.offer(message)
                 return
         self.raft.step(message)
+
+    def _believes(self, sender: str, term: int) -> bool:
+        """Whether the sender is listened to as the leader of `term`. Who isn't loses its followers, and an
+        election replaces it.
+        """
+        return term > self._distrusted.get(sender, 0) and not self._intake.is_far_ahead(sender)
+
+    def _belongs_to_intake(self, message: AppendEntries) -> bool:
+        """Whether it carries blocks, or follows on some that are still being checked: Raft would take it
+        for a gap.
+        """
+        return bool(message.entries) or self._intake.has_waiting(message.sender)
 
     def _step_checked(self, message: AppendEntries, checked: tuple[Checked, ...]) -> None:
         """Blocks of the leader that this node has checked: Raft may have them."""
@@ -148,10 +164,13 @@ class RaftLoop:
         """The leader of a term sent an invalid block: nothing of that term is believed of it any more."""
         sender, term = message.sender, message.term
         self._counters["invalid_blocks"] += 1
-        self._distrusted.add((sender, term))
+        self._distrusted[sender] = max(term, self._distrusted.get(sender, 0))
         self._ports.log.error(
             "invalid_block", sender=sender, term=term, height=invalid.entry.index, reason=invalid.reason
         )
+        self._evidence[sender] += 1
+        if self._evidence[sender] > MAX_EVIDENCE:
+            return
         self._ports.disk.submit(
             lambda: keep_invalid_entry(self._store, sender, term, invalid),
             lambda _: None,

@@ -402,26 +402,42 @@ def test_a_leader_that_stops_hands_over_first() -> None:
     assert [node.driver.status().role for node in others].count("leader") == 1
 
 
-def test_a_leader_hands_over_to_a_follower_that_asks_but_not_all_the_time() -> None:
-    """A second request within a minute is ignored, as is one that speaks of another term."""
+def test_a_leader_hands_over_when_a_follower_asks_but_not_all_the_time() -> None:
+    """A request that speaks of another term, and a second one within a minute, are ignored."""
     network = Network(3)
     leader = network.elect()
-    asking = next(node for node in network.nodes.values() if node is not leader)
+    asking, third = (node for node in network.nodes.values() if node is not leader)
 
     def ask(term_ahead: int) -> str:
         status = leader.driver.status()
         leader.driver.on_message(asking.id, AskTransfer(status.term + term_ahead, "a test"))
         network.settle()
-        return asking.driver.status().role
+        return leader.driver.status().role
 
-    assert ask(1) == "follower"
-    assert ask(0) == "leader"
-    asking.driver.on_message(leader.id, AskTransfer(asking.driver.status().term, "back again"))
-    network.settle()
-    assert leader.driver.status().role == "leader"
+    assert ask(1) == "leader"
     assert ask(0) == "follower"
-    leader.ports.elapsed_ms += TRANSFER_PAUSE_MS
+    third.driver.on_message(leader.id, AskTransfer(third.driver.status().term, "back again"))
+    network.settle()
+    assert third.driver.status().role == "follower"
+    assert asking.driver.status().role == "leader"
+    asking.driver.on_message(third.id, AskTransfer(asking.driver.status().term, "back again"))
+    network.settle()
     assert ask(0) == "leader"
+    leader.ports.elapsed_ms += TRANSFER_PAUSE_MS
+    assert ask(0) == "follower"
+
+
+@pytest.mark.parametrize("third_is_there", [True, False])
+def test_who_asks_for_another_leader_leads_only_if_nobody_else_can(third_is_there: bool) -> None:
+    """Else a node whose clock is wrong could ask its way to the lead."""
+    network = Network(3)
+    leader = network.elect()
+    asking, third = (node for node in network.nodes.values() if node is not leader)
+    if not third_is_there:
+        leader.ports.links = {asking.id}
+    leader.driver.on_message(asking.id, AskTransfer(leader.driver.status().term, "a test"))
+    network.settle()
+    assert asking.driver.status().leader_id == (third.id if third_is_there else asking.id)
 
 
 def test_a_node_that_is_told_of_more_than_it_remembers_stops() -> None:

@@ -29,8 +29,10 @@ from ledger.block import (
 from ledger.genesis import decode_genesis
 from ledger.keys import sign
 from ledger.state import scheduled
-from node.intake import MAX_AHEAD_MS, MAX_QUEUED
+from node import intake
+from node.intake import FAR_AHEAD_MS, MAX_AHEAD_MS, MAX_QUEUED
 from node.messages import AskTransfer, RaftFrame
+from node.raft_loop import MAX_EVIDENCE
 from node.records import EVIDENCE
 from node.watch import BEHIND_CLOCK_MS
 from tests.simulation.cluster.bank import key_of
@@ -95,6 +97,12 @@ class Leader:
         self.node.ports.settle()
         sent, self.node.ports.sent = self.node.ports.sent, []
         return [decode_message(message.data) for _, message in sent if isinstance(message, RaftFrame)]
+
+    def node_entry(self, height: int) -> bytes:
+        """The follower's block at this height."""
+        entry = self.node.store.entry(height)
+        assert entry is not None
+        return entry.data
 
     def acknowledged(self) -> int:
         """The highest height that the follower has acknowledged since the last call."""
@@ -321,3 +329,77 @@ def test_a_leader_whose_clock_is_far_behind_is_asked_to_hand_over(behind_ms: int
         asks += len([m for _, m in leader.node.ports.sent if isinstance(m, AskTransfer)])
         assert leader.acknowledged() == block.header.height
     assert asks == asked
+
+
+def test_the_bytes_of_waiting_appends_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over the bound of one sender more are dropped, but one message is always taken."""
+    leader = Leader().opened()
+    first = leader.parent
+    blocks = leader.chain([[leader.payment(1)], [leader.payment(2)]])
+    monkeypatch.setattr(intake, "MAX_QUEUED_BYTES", len(blocks[0].raw) + len(blocks[1].raw) - 1)
+    leader.send(blocks, first)
+    leader.send(blocks[1:], parent_of(blocks[0]))
+    assert leader.node.driver.status().counters["appends_dropped"] == 1
+    assert leader.acknowledged() == 3
+
+
+def test_an_append_without_blocks_waits_behind_blocks_that_are_being_checked() -> None:
+    """Raft would take it for a gap, and make the leader send all of them again."""
+    leader = Leader().opened()
+    parent = leader.parent
+    leader.send(leader.chain([[leader.payment(1)]]), parent)
+    leader.commit = 2
+    leader.send([], leader.parent)
+    replies = [reply for reply in leader.replies() if isinstance(reply, AppendEntriesReply)]
+    assert [(reply.success, reply.index) for reply in replies] == [(True, 2), (True, 2)]
+    assert leader.node.driver.executed_height == 2
+
+
+def test_a_new_term_does_not_wait_behind_what_is_held_of_an_older_one() -> None:
+    """The held block can go on only when more is committed, and that takes the new term's opening block."""
+    leader = Leader()
+    first = leader.parent
+    leader.send(leader.chain([()] + [[leader.payment(number)] for number in range(64)]), first)
+    assert leader.acknowledged() == 64
+    before = leader.node.driver.status().last_height
+    parent = parent_of(decode_block(leader.node_entry(before)))
+    leader.send([leader.block(parent, [], term=2)], parent, term=2)
+    assert leader.acknowledged() == 65
+
+
+def test_a_leader_that_begins_anew_does_not_wait_behind_what_is_held() -> None:
+    """Its acknowledgement was lost, so it sends again from before; it must be answered, or nothing is ever
+    committed.
+    """
+    leader = Leader()
+    first = leader.parent
+    blocks = leader.chain([()] + [[leader.payment(number)] for number in range(64)])
+    leader.send(blocks, first)
+    assert leader.acknowledged() == 64
+    leader.send(blocks[:10], first)
+    assert leader.acknowledged() == 10
+
+
+def test_the_evidence_of_one_sender_is_bounded() -> None:
+    """Each term it can send another invalid block; MAX_EVIDENCE of them are kept."""
+    leader = Leader().opened()
+    for term in range(2, MAX_EVIDENCE + 4):
+        bad = make_block_raw(leader.block(leader.parent, [], term=term), bytes(63) + b"\x01")
+        leader.send([bad], leader.parent, term=term)
+        leader.node.ports.settle()
+    assert len(leader.node.ports.logged("invalid_block")) == MAX_EVIDENCE + 2
+    assert len(list(leader.node.store.scan(EVIDENCE))) == MAX_EVIDENCE
+
+
+@pytest.mark.parametrize(("ahead_ms", "answers"), [(FAR_AHEAD_MS, 1), (FAR_AHEAD_MS + 1, 0)])
+def test_a_leader_far_ahead_of_the_clock_is_not_listened_to_meanwhile(ahead_ms: int, answers: int) -> None:
+    """Its heartbeats would keep the others from electing one that they can follow."""
+    leader = Leader().opened()
+    parent = leader.parent
+    leader.send([leader.block(parent, [leader.payment(1)], time_ms=NOW_MS + ahead_ms)], parent)
+    leader.replies()
+    leader.say(Heartbeat("n1", "n0", 1, 0, 5))
+    assert len(leader.replies()) == answers
+    leader.node.ports.wall_ms += 1
+    leader.say(Heartbeat("n1", "n0", 1, 0, 5))
+    assert len(leader.replies()) == 1
