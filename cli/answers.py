@@ -115,7 +115,7 @@ def _pending(answer: Answer, wait: str) -> str:
 
 def _unknown(answer: Answer, saved: Path | None) -> str:
     again = "Submit the same bytes again" + ("." if saved is None else f": nostro payment submit {saved}")
+    said = "" if answer.problem is None else f" ({answer.problem.title.rstrip('.')})"
     if not answer.reached:
-        said = "" if answer.problem is None else f" ({answer.problem.title.rstrip('.')})"
         return f"no node took it{said}. {again}"
-    return f"it may have been executed, or not. The same bytes never pay twice. {again}"
+    return f"it may have been executed, or not{said}. The same bytes never pay twice. {again}"

@@ -19,6 +19,7 @@ import msgspec
 from cli import address_book, network_folder, output
 from cli.dev_accounts import DevAccount, Funding, MemberKeys, plan_funding, wallet_keys
 from cli.errors import CommandError
+from cli.progress import clear_line
 from ledger.amounts import format_amount
 from node.local import LocalNetwork
 from node.plan import PORTS_A_NODE, plan_network
@@ -261,6 +262,7 @@ async def _watch(out: output.Output, nodes: LocalNetwork, client: Client, stoppi
         while not stopping.is_set():
             down = [node for node in nodes.node_ids if not nodes.is_running(node)]
             for node in sorted(set(down) - told):
+                clear_line()
                 out.warn(f"Node {node} has ended; its log: {nodes.log_file(node)}")
                 told.add(node)
             show(await _status(nodes, client, len(down)))

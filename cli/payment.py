@@ -150,13 +150,14 @@ def submit(file: Path, connection: Connection, waiting: Waiting) -> None:
 
     The file stays as it is.
     """
+    from cli.transact import submit_patiently
     from wallet.payment import complete_envelope
     from wallet.payment_file import read_draft
 
     envelope = complete_envelope(read_draft(file))
 
     async def question(client: Client) -> Answer:
-        return await client.submit(envelope, waiting.wait, waiting.timeout_ms)
+        return await submit_patiently(client, envelope, waiting)
 
     answer = connection.ask(question)
     show_answer(answer, waiting.wait, file if answer.status in ("unknown", "pending") else None, {})

@@ -5,18 +5,22 @@ It must not know what is being counted.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
 # A log that nobody watches is told of progress no more often than this.
 LINE_EVERY_MS = 10_000
+PATIENCE_S = 1.0
+
+T = TypeVar("T")
 
 
 class Lines:
@@ -37,6 +41,21 @@ class Lines:
         if (due or finished) and done != self._told:
             click.echo(f"{self._label}: {done:,} of {total:,}", err=True)
             self._last_ms, self._told = now_ms, done
+
+
+def clear_line() -> None:
+    """Empty the line that a bar or a status stands on, for words that are to stand there instead."""
+    if sys.stderr.isatty():
+        click.echo("\r\x1b[2K", nl=False, err=True)
+
+
+async def patiently(work: Awaitable[T], told: str, after_s: float = PATIENCE_S) -> T:
+    """The result of some work; a person at a terminal is told of it when it lasts, lest it seem to hang."""
+    task = asyncio.ensure_future(work)
+    done, _ = await asyncio.wait((task,), timeout=after_s)
+    if not done and sys.stderr.isatty():
+        click.echo(told, err=True)
+    return await task
 
 
 def _monotonic_ms() -> int:

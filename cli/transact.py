@@ -18,6 +18,7 @@ from cli.connection import READ_TIMEOUT_MS
 from cli.exits import Exit
 from cli.names import from_node
 from cli.policies import public_key
+from cli.progress import patiently
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -137,6 +138,13 @@ def sign(wallet: WalletFiles, draft: Draft, aliases: Sequence[str]) -> Draft:
     return draft
 
 
+async def submit_patiently(client: Client, envelope: bytes, waiting: Waiting) -> Answer:
+    """Submit, and tell a person who has to wait for the outcome how long that can be."""
+    most_s = waiting.timeout_ms // 1_000
+    told = f"Waiting for the outcome, {most_s} s at the most (--timeout) ..."
+    return await patiently(client.submit(envelope, waiting.wait, waiting.timeout_ms), told)
+
+
 async def submit_saved(
     client: Client, wallet: WalletFiles, draft: Draft, waiting: Waiting
 ) -> tuple[Answer, Path | None]:
@@ -148,7 +156,7 @@ async def submit_saved(
     saved = wallet.payments / f"{tx_id_text(draft)}.json"
     saved.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_draft(saved, draft)
-    answer = await client.submit(envelope, waiting.wait, waiting.timeout_ms)
+    answer = await submit_patiently(client, envelope, waiting)
     if answer.status in ("unknown", "pending"):
         return answer, saved
     saved.unlink()

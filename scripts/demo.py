@@ -15,6 +15,7 @@ from pathlib import Path
 
 import click
 
+from cli.progress import clear_line
 from cli.settle.generator import write_orders
 from cli.settle.journal import count_signed
 from cli.settle.orders import OrderFormat, read_orders
@@ -161,9 +162,9 @@ def kill_in_the_middle(local: LocalNetwork, file: Path, finished: threading.Even
 
 
 def interject(text: str, colour: str) -> None:
-    """A line of its own while another process draws its bar: on a terminal it takes the bar's line."""
-    clear_line = "\r\x1b[2K" if sys.stderr.isatty() else ""
-    click.secho(f"{clear_line}   {text}", fg=colour, err=True)
+    """A line of its own while another process draws its bar."""
+    clear_line()
+    click.secho(f"   {text}", fg=colour, err=True)
 
 
 async def leader(network: ProvisionedNetwork, nodes: tuple[str, ...]) -> str | None:

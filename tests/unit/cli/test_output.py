@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 
 import click
@@ -9,7 +10,7 @@ import pytest
 
 from cli import output
 from cli.output import Output, styled
-from cli.progress import Lines, progress
+from cli.progress import Lines, clear_line, patiently, progress
 
 
 class ManualClock:
@@ -113,3 +114,36 @@ def test_progress_bar_on_a_terminal(
     said = capsys.readouterr()
     assert "reading" in said.err
     assert said.out == ""
+
+
+@pytest.mark.parametrize(("terminal", "told"), [(True, "patience\n"), (False, "")])
+def test_who_waits_at_a_terminal_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], terminal: bool, told: str
+) -> None:
+    """What isn't done at once is told of on a terminal only; what is done at once nowhere."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+
+    async def scenario() -> int:
+        ready = asyncio.Event()
+
+        async def work() -> int:
+            await ready.wait()
+            return 7
+
+        slow = asyncio.ensure_future(patiently(work(), "patience", after_s=0))
+        asyncio.get_running_loop().call_later(0.01, ready.set)
+        quick = await patiently(asyncio.sleep(0, 7), "never")
+        return await slow + quick
+
+    assert asyncio.run(scenario()) == 14
+    assert capsys.readouterr().err == told
+
+
+def test_a_line_is_cleared_on_a_terminal_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A log gets no control characters."""
+    for terminal, written in ((True, "\r\x1b[2K"), (False, "")):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda answer=terminal: answer, raising=False)
+        clear_line()
+        assert capsys.readouterr().err == written
