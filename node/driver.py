@@ -25,7 +25,6 @@ from node.messages import AskTransfer, Forward, Hello, NeedSeals, NodeMessage, R
 from node.raft_loop import Hooks, RaftLoop
 from node.results import DriverStatus, PeerView, StopReason, SubmitResult
 from node.seal_exchange import ExchangeParts, SealExchange
-from node.sealer import Around, Sealer
 from node.standing import Standing
 from node.store import Store
 from node.submissions import Parts, Submissions
@@ -365,19 +364,16 @@ class Driver:
         )
 
     def _make_seals(self) -> SealExchange:
-        config, store = self._config, self._store
-        around = Around(
-            config.node_id,
-            store.network_id,
-            lambda: self._executed.registry.certifiers_at(self._executed.progress.basis_height),
-            self._marks.certificate,
+        parts = ExchangeParts(
+            node_id=self._config.node_id,
+            voters=self._voters,
+            store=self._store,
+            marks=self._marks,
+            peers=self._ports.peers,
+            log=self._ports.log,
+            certifiers=lambda: self._executed.registry.certifiers_at(self._executed.progress.basis_height),
         )
-        sealer = Sealer(around, self._executed.progress.height, self._standing.certified, store.own_seal)
-        return SealExchange(
-            ExchangeParts(
-                config.node_id, self._voters, store, sealer, self._marks, self._ports.peers, self._ports.log
-            )
-        )
+        return SealExchange(parts, self._executed.progress.height, self._standing.certified)
 
     def _make_submissions(self) -> Submissions:
         ports = self._ports

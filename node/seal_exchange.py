@@ -4,14 +4,16 @@ It must not know execution or Raft. Certificates go to the marks; contradictions
 raised.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from ledger.certificate import Certifiers
 from ledger.keys import tagged_hash
 from node.executor import Done
 from node.marks import Marks
 from node.messages import NeedSeals, SealShare
 from node.ports import Log, Peers
-from node.sealer import Contradiction, Sealer
+from node.sealer import Around, Contradiction, Sealer
 from node.store import Store
 
 ANSWERED_SEALS = 16
@@ -25,18 +27,22 @@ class ExchangeParts:
     node_id: str
     voters: tuple[str, ...]
     store: Store
-    sealer: Sealer
     marks: Marks
     peers: Peers
     log: Log
+    certifiers: Callable[[], Certifiers]
 
 
 class SealExchange:
     """Everything about seals that takes a message."""
 
-    def __init__(self, parts: ExchangeParts) -> None:
-        """Nothing sent yet."""
+    def __init__(self, parts: ExchangeParts, executed: int, certified: int) -> None:
+        """Go on from what is stored: executed and certified up to these heights."""
         self._parts = parts
+        around = Around(
+            parts.node_id, parts.store.network_id, parts.certifiers, parts.marks.certificate, self._two_faced
+        )
+        self._sealer = Sealer(around, executed, certified, parts.store.own_seal)
         self.refused_count = 0
         self._asked_at = 0
 
@@ -48,7 +54,7 @@ class SealExchange:
             for node in self._others():
                 parts.peers.send(node, share)
         try:
-            parts.sealer.execute(done.executed.height, done.executed.seal_raw, done.own)
+            self._sealer.execute(done.executed.height, done.executed.seal_raw, done.own)
         except Contradiction as error:
             self._keep(error)
             raise
@@ -57,7 +63,7 @@ class SealExchange:
         """Another node's seal; raises Contradiction."""
         parts = self._parts
         try:
-            reason = parts.sealer.receive(sender, message)
+            reason = self._sealer.receive(sender, message)
         except Contradiction as error:
             self._keep(error)
             raise
@@ -65,11 +71,11 @@ class SealExchange:
             self.refused_count += 1
             parts.log.warning("seal_refused", sender=sender, reason=reason)
             return
-        parts.marks.sealed(sender, parts.sealer.sealed_by.get(sender, 0))
+        parts.marks.sealed(sender, self._sealer.sealed_by.get(sender, 0))
 
     def ask(self) -> None:
         """Ask for what is missing, if the certificate of an executed height is late."""
-        sealer = self._parts.sealer
+        sealer = self._sealer
         late = sealer.certified < min(sealer.executed, self._asked_at)
         self._asked_at = sealer.executed
         if late:
@@ -79,7 +85,7 @@ class SealExchange:
     def answer(self, sender: str, message: NeedSeals) -> None:
         """Send the asking node the highest of this node's seals that it can use."""
         parts = self._parts
-        last = min(message.last, parts.sealer.executed)
+        last = min(message.last, self._sealer.executed)
         for height in range(max(message.first, last - ANSWERED_SEALS + 1, 1), last + 1):
             own = parts.store.own_seal(height)
             if own is not None:
@@ -88,9 +94,15 @@ class SealExchange:
     def _others(self) -> list[str]:
         return [node for node in self._parts.voters if node != self._parts.node_id]
 
+    def _two_faced(self, node: str, height: int, evidence: bytes) -> None:
+        """A node signed two seals of one height: kept, once a node, for whoever asks whose fault it was."""
+        self._parts.log.error("two_seals_of_one_height", node=node, height=height)
+        self._write(height, evidence)
+
     def _keep(self, error: Contradiction) -> None:
-        """The node stops over this: the evidence is written at once, on the loop, for nothing else matters
-        now.
-        """
-        digest = tagged_hash("seal", error.evidence)
-        self._parts.store.write_evidence(error.height, digest, error.evidence)
+        """The node stops over this: the evidence is on the disk before it does."""
+        self._write(error.height, error.evidence)
+
+    def _write(self, height: int, evidence: bytes) -> None:
+        """At once, on the loop: it happens once a node, and what it shows matters more than the pause."""
+        self._parts.store.write_evidence(height, tagged_hash("seal", evidence), evidence)

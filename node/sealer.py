@@ -51,12 +51,16 @@ class Share(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What the sealer asks: the certifiers in force at a height as far as is executed, and whom it tells."""
+    """What the sealer asks: the certifiers in force at a height as far as is executed, and whom it tells.
+
+    `two_faced` hears of a node that signed two seals of one height, with both of them as evidence.
+    """
 
     node_id: str
     network_id: bytes
     certifiers: Callable[[], Certifiers]
     certified: Callable[[int, bytes], None]
+    two_faced: Callable[[str, int, bytes], None]
 
 
 class Sealer:
@@ -73,6 +77,7 @@ class Sealer:
         self.certified = certified
         self._own: dict[int, bytes] = {}
         self._shares: dict[int, dict[str, Share]] = {}
+        self._two_faced: set[str] = set()
         self.sealed_by: dict[str, int] = {}
         for height in range(max(certified, executed - MAX_AHEAD) + 1, executed + 1):
             own = own_seal(height)
@@ -103,10 +108,20 @@ class Sealer:
         if seal.height in self._own:
             self._compare(sender, seal.height, share)
         if seal.height > self.certified:
+            self._notice_two_faces(sender, seal.height, share)
             self._shares.setdefault(seal.height, {})[sender] = share
             if seal.height <= self.executed:
                 self._certify(seal.height)
         return None
+
+    def _notice_two_faces(self, sender: str, height: int, share: Share) -> None:
+        """Two seals of one height under one key need no third to show a fault; once a node is enough."""
+        known = self._shares.get(height, {}).get(sender)
+        if known is None or known.seal == share.seal or sender in self._two_faced:
+            return
+        self._two_faced.add(sender)
+        pair = [[known.seal, known.signature], [share.seal, share.signature]]
+        self._around.two_faced(sender, height, encode([sender, pair]))
 
     def _why_refused(self, sender: str, seal: Seal, message: SealShare) -> str | None:
         if seal.network_id != self._around.network_id:

@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from ledger.blame import Fault, SignedMessage, contradicting_seals
 from ledger.certificate import (
     Certifier,
     Certifiers,
@@ -14,6 +15,7 @@ from ledger.certificate import (
     verify_certificate,
 )
 from ledger.certificate import certifiers_hash as hash_of
+from ledger.codec import decode
 from ledger.keys import public_bytes, sign
 from node.messages import SealShare
 from node.sealer import MAX_AHEAD, Around, Contradiction, Sealer
@@ -59,7 +61,14 @@ class Sealing:
 
     def __init__(self) -> None:
         self.formed: dict[int, bytes] = {}
-        around = Around("n0", NETWORK, lambda: CERTIFIERS, self.formed.__setitem__)
+        self.two_faced: list[tuple[str, int, bytes]] = []
+        around = Around(
+            "n0",
+            NETWORK,
+            lambda: CERTIFIERS,
+            self.formed.__setitem__,
+            lambda *found: self.two_faced.append(found),
+        )
         self.sealer = Sealer(around, 0, 0, lambda height: None)
 
     def execute(self, height: int, raw: bytes | None = None) -> None:
@@ -166,19 +175,22 @@ def test_seals_far_ahead_are_not_kept() -> None:
 def test_own_seals_are_read_back_after_a_restart() -> None:
     """What wasn't certified when the process ended still counts."""
     formed: dict[int, bytes] = {}
-    around = Around("n0", NETWORK, lambda: CERTIFIERS, formed.__setitem__)
+    around = Around("n0", NETWORK, lambda: CERTIFIERS, formed.__setitem__, lambda *found: None)
     sealer = Sealer(around, 3, 1, lambda height: own(seal(height)))
     sealer.receive("n1", share("n1", seal(3)))
     assert list(formed) == [3]
 
 
-def test_a_seal_of_the_same_node_replaces_its_earlier_one() -> None:
-    """While a height isn't executed only the newest seal of a node is kept: two of one node never count
-    twice.
-    """
+def test_two_seals_of_one_node_for_one_height_are_evidence_before_it_is_executed() -> None:
+    """They are kept once, and judged by the ledger's rule of blame; two of one node never count twice."""
     sealing = Sealing()
     changed = encode_seal(replace(decode_seal(seal(1)), state_root=bytes(32)))
-    sealing.sealer.receive("n1", share("n1", changed))
-    sealing.sealer.receive("n1", share("n1", seal(1)))
+    for raw in (changed, changed, seal(1), changed, seal(1)):
+        assert sealing.sealer.receive("n1", share("n1", raw)) is None
+    ((node, height, evidence),) = sealing.two_faced
+    assert (node, height) == ("n1", 1)
+    _, pair = decode(evidence, tuple[str, tuple[tuple[bytes, bytes], tuple[bytes, bytes]]])
+    first, second = (SignedMessage(*message) for message in pair)
+    assert contradicting_seals(first, second, public_bytes(key_of("n1"))) is Fault.DIVERGENCE
     sealing.execute(1)
     assert len(decode_certificate(sealing.formed[1]).signatures) == 2
