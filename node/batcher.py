@@ -55,8 +55,14 @@ class Batch:
     expired: tuple[Envelope, ...]
 
 
+def is_crowded(waiting: int, held_bytes: int, values: Scheduled) -> bool:
+    """Whether what waits may be more than one block takes, so that members must take turns."""
+    parameters = values.parameters
+    return waiting > parameters.block_envelopes or held_bytes > parameters.block_bytes
+
+
 def choose(waiting: Iterable[Pending], values: Scheduled, time_ms: int) -> Batch:
-    """The first transactions that are valid at the block's time and fit its limits, in order of arrival."""
+    """The first transactions that are valid at the block's time and fit its limits, in the order given."""
     parameters = values.parameters
     chosen: list[Envelope] = []
     expired: list[Envelope] = []

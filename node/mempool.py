@@ -4,6 +4,7 @@ once.
 It must not know Raft, blocks, clocks or the rules. Times are the caller's monotonic milliseconds.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -123,6 +124,21 @@ class Mempool:
     def waiting(self) -> Iterator[Pending]:
         """Those not proposed, in order of arrival; don't change the pool meanwhile."""
         return iter(self._waiting.values())
+
+    def waiting_in_turn(self) -> Iterator[Pending]:
+        """Those not proposed, one of each member after the other, each member's in order of arrival.
+
+        What doesn't fit into a block waits on, so each member has its share of every block, however many
+        transactions another has sent (docs/formats.md, fair use). Don't change the pool meanwhile.
+        """
+        queues: dict[str, deque[Pending]] = {}
+        for pending in self._waiting.values():
+            queues.setdefault(pending.member, deque()).append(pending)
+        while queues:
+            for member, queue in list(queues.items()):
+                yield queue.popleft()
+                if not queue:
+                    del queues[member]
 
     @property
     def waiting_count(self) -> int:

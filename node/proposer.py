@@ -87,7 +87,9 @@ class Proposer:
     def _propose_batch(self, values: Scheduled) -> bool:
         parts = self._parts
         time_ms = max(parts.clock.now_ms(), parts.tail.last_link.parent.time_ms)
-        batch = batcher.choose(parts.mempool.waiting(), values, time_ms)
+        crowded = batcher.is_crowded(parts.mempool.waiting_count, parts.mempool.size_bytes, values)
+        waiting = parts.mempool.waiting_in_turn() if crowded else parts.mempool.waiting()
+        batch = batcher.choose(waiting, values, time_ms)
         for envelope in batch.expired:
             parts.expire(envelope)
         if not batch.envelopes and not values.activation_waits:

@@ -7,7 +7,17 @@ from msgspec.structs import replace as replaced
 
 from ledger.envelope import Envelope, EnvelopeLimits, decode_envelope
 from ledger.state import scheduled
-from node.batcher import BUSY_BLOCK, FULL_BLOCK, MAX_UNEXECUTED, PACE_MS, Batch, Pace, choose, delay_ms
+from node.batcher import (
+    BUSY_BLOCK,
+    FULL_BLOCK,
+    MAX_UNEXECUTED,
+    PACE_MS,
+    Batch,
+    Pace,
+    choose,
+    delay_ms,
+    is_crowded,
+)
 from node.mempool import Pending
 from tests.unit.node.harness import NOW_MS, Node
 
@@ -103,3 +113,15 @@ def test_limits_that_have_shrunk_since_admission_leave_envelopes_out() -> None:
     assert chosen(pending, envelope_bytes=size).envelopes == envelopes(pending)
     assert chosen(pending, envelope_bytes=size - 1).envelopes == ()
     assert chosen(pending, signers=0).envelopes == ()
+
+
+@pytest.mark.parametrize(
+    ("waiting", "held_bytes", "crowded"),
+    [(5_000, 1_048_576, False), (5_001, 1_048_576, True), (5_000, 1_048_577, True)],
+)
+def test_members_take_turns_once_more_waits_than_a_block_holds(
+    waiting: int, held_bytes: int, crowded: bool
+) -> None:
+    """By number or by bytes, at the limits of genesis."""
+    executed = NODE.driver.executed
+    assert is_crowded(waiting, held_bytes, scheduled(executed.progress, executed.registry, 1, 1)) is crowded

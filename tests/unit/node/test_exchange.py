@@ -154,3 +154,15 @@ def test_a_contradicting_seal_stops_the_node_and_is_kept() -> None:
     assert [node.driver.status().role for node in network.nodes.values() if node is not leader].count(
         "leader"
     ) == 1
+
+
+def test_a_node_whose_memory_has_lost_a_bit_stops_over_its_next_seal() -> None:
+    """The same block, another state root: whoever compares the two seals stops and keeps both of them."""
+    network, leader, follower = pair()
+    tree = follower.driver._state.tree
+    tree.apply(tree.update({0: bytes(32)}))
+    leader.submit(opening(leader, 1))
+    network.settle()
+    for node in (leader, follower):
+        assert [reason.word for reason in node.stopped] == ["divergence"]
+        assert len(list(node.store.scan(EVIDENCE))) == 1

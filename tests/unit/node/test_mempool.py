@@ -85,3 +85,15 @@ def test_what_is_proposed_does_not_wait_until_the_lead_is_lost() -> None:
     pool.unmark_proposed()
     assert [pending.envelope for pending in pool.waiting()] == envelopes
     assert not any(pending.proposed for pending in pool.held())
+
+
+def test_members_take_turns_and_each_members_own_order_stays() -> None:
+    """One member's flood doesn't keep another's two payments out of the next block."""
+    pool, flood = filled(4)
+    late = [payment(number) for number in (10, 11)]
+    for envelope in late:
+        pool.add(envelope, "bank1", 0)
+    pool.mark_proposed([flood[0].signing_hash])
+    in_turn = [pending.envelope for pending in pool.waiting_in_turn()]
+    assert in_turn == [flood[1], late[0], flood[2], late[1], flood[3]]
+    assert [pending.envelope for pending in pool.waiting()] == [*flood[1:], *late]
