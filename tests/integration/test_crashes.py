@@ -26,6 +26,7 @@ PAYERS = 8
 PAYMENTS_EACH = 40
 READ_EVERY = 8
 """Every payment is submitted again; every eighth is read by itself too."""
+STOPPED_WITHIN_S = 10.0
 ELECTION_TIMEOUT_S = QUICK.tick_ms * QUICK.election_ticks * 2 / 1_000
 
 
@@ -107,6 +108,36 @@ def test_a_leader_that_dies_under_load_loses_nothing_that_was_acknowledged(
         async with bank.client() as client:
             account = await client.account(bank.address(debtor), Freshness(strong=True))
             assert account.balance == f"{100 - PAYERS * PAYMENTS_EACH / 100:.2f}"
+
+    asyncio.run(scenario())
+
+
+def test_a_leader_that_is_asked_to_stop_under_load_loses_nothing(shaken: LocalNetwork, bank: Bank) -> None:
+    """SIGTERM, impatiently repeated and followed by SIGINT: it still ends with 0, and soon; every payment is
+    answered.
+    """
+
+    async def scenario() -> None:
+        acknowledged: list[tuple[Signed, Answer]] = []
+        async with bank.client(timeout_ms=40_000) as client:
+            debtor, creditor = await funded(bank, client, 10_000), await funded(bank, client, 1)
+            leader = await leader_of(bank)
+            paying = [
+                asyncio.create_task(_pay_one_after_the_other(bank, client, debtor, creditor, acknowledged))
+                for _ in range(PAYERS)
+            ]
+            await asyncio.wait(paying, timeout=0.3)
+            assert len(acknowledged) < PAYERS * PAYMENTS_EACH
+            for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+                shaken.signal(leader, number)
+            started = time.monotonic()
+            assert await asyncio.to_thread(shaken.wait, leader) == EXIT_OK
+            assert time.monotonic() - started < STOPPED_WITHIN_S
+            await asyncio.gather(*paying)
+        assert {answer.status for _, answer in acknowledged} <= {"executed", "certified"}
+        shaken.start([leader])
+        await shaken.ready([leader])
+        await _check_acknowledged(bank, shaken.node_ids, acknowledged)
 
     asyncio.run(scenario())
 
