@@ -15,6 +15,7 @@ from pathlib import Path
 
 import click
 
+from cli.output import styled
 from cli.progress import clear_line
 from cli.settle.generator import write_orders
 from cli.settle.journal import count_signed
@@ -25,8 +26,11 @@ from node.plan import NetworkPlan, PlannedAsset, PlannedMember, PlannedNode
 from node.provision import ProvisionedNetwork, create_network
 from wallet.answers import Certificate, Cluster
 from wallet.client import Client
+from wallet.keystore_file import ScryptCost
 
 PASSPHRASE = "nostro demo"
+# Everybody may know this passphrase: keystores that are slow to open would protect nothing here.
+COST = ScryptCost(n=2**12)
 BANKS = ("home", "ab", "cd", "ef", "gh", "ij", "kl", "mn", "op", "qr", "st", "uv", "wx", "yz")
 NODES = 3
 COLUMNS = {
@@ -97,7 +101,7 @@ def new_network(folder: Path) -> ProvisionedNetwork:
         node = PlannedNode(f"{bank}-1", "127.0.0.1", *its_ports) if its_ports else None
         members.append(PlannedMember(bank, f"Bank {bank.upper()}", node))
     plan = NetworkPlan("nostrodemo", tuple(members), (PlannedAsset("CZK", 2, "cnb", 10**15),))
-    return create_network(plan, folder, PASSPHRASE)
+    return create_network(plan, folder, PASSPHRASE, keystore_cost=COST)
 
 
 def orders_file(folder: Path, count: int, seed: int) -> Path:
@@ -164,7 +168,7 @@ def kill_in_the_middle(local: LocalNetwork, file: Path, finished: threading.Even
 def interject(text: str, colour: str) -> None:
     """A line of its own while another process draws its bar."""
     clear_line()
-    click.secho(f"   {text}", fg=colour, err=True)
+    click.echo("   " + styled(text, colour), err=True)
 
 
 async def leader(network: ProvisionedNetwork, nodes: tuple[str, ...]) -> str | None:
