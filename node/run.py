@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import gc
 import os
 import resource
 import socket
@@ -60,6 +61,11 @@ READY_LAG_BLOCKS = 64
 """A node that is further behind what it knows to be committed isn't ready yet."""
 
 
+GC_THRESHOLDS = (100_000, 50, 100)
+"""Values here are immutable and make no cycles: looking for cycles at Python's own pace cost a node about 8 % of
+its processor time under load (measured by thread, runs with and without it in turn)."""
+
+
 class CannotStart(RuntimeError):
     """Why this node can't start, in words for its operator."""
 
@@ -77,6 +83,7 @@ def run_node(config_path: Path, *, until_stdin_closes: bool = False) -> int:
         return EXIT_CANNOT_START
     log = open_log(config.log, node=config.node)
     raise_file_limit(OPEN_FILES)
+    gc.set_threshold(*GC_THRESHOLDS)
     try:
         return uvloop.run(_run(config, log, until_stdin_closes))
     except (CannotStart, tls.TlsError, StoreError, WrongStore, CorruptRecord, StateCorrupted) as error:
