@@ -62,8 +62,8 @@ READY_LAG_BLOCKS = 64
 
 
 GC_THRESHOLDS = (100_000, 50, 100)
-"""Values here are immutable and make no cycles: looking for cycles at Python's own pace cost a node about 8 % of
-its processor time under load (measured by thread, runs with and without it in turn)."""
+"""Values here are immutable and make no cycles: looking for cycles at Python's own pace cost a loaded node
+about 8 % of its processor time (by thread, runs with and without it in turn)."""
 
 
 class CannotStart(RuntimeError):
