@@ -69,7 +69,7 @@ ALIASES = st.from_regex(keystore_file.ALIAS, fullmatch=True)
 PASSPHRASES = st.text(min_size=1, max_size=40)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(PASSPHRASES, st.dictionaries(ALIASES, st.integers(1, 2**256 - 2**225), max_size=4))
 def test_round_trip(passphrase: str, scalars: dict[str, int]) -> None:
     """Whatever the passphrase and the keys, what was kept is what is opened."""
