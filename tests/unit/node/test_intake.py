@@ -367,6 +367,18 @@ def test_a_new_term_does_not_wait_behind_what_is_held_of_an_older_one() -> None:
     assert leader.acknowledged() == 65
 
 
+def test_a_new_terms_probe_beyond_what_is_held_is_refused_at_once() -> None:
+    """The leader leads again and asks from its own end: only a refusal tells it where this log ends."""
+    leader = Leader()
+    first = leader.parent
+    leader.send(leader.chain([()] + [[leader.payment(number)] for number in range(64)]), first)
+    assert leader.acknowledged() == 64
+    leader.chain([[leader.payment(99)]])
+    leader.send([leader.block(leader.parent, [], term=2)], leader.parent, term=2)
+    (reply,) = [reply for reply in leader.replies() if isinstance(reply, AppendEntriesReply)]
+    assert (reply.success, reply.term, reply.hint_index) == (False, 2, 64)
+
+
 def test_a_leader_that_begins_anew_does_not_wait_behind_what_is_held() -> None:
     """Its acknowledgement was lost, so it sends again from before; it must be answered, or nothing is ever
     committed.
