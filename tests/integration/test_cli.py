@@ -41,9 +41,17 @@ class Dev:
     def __init__(self, folder: Path, *arguments: str) -> None:
         """Starts it; `ready` waits."""
         self.folder = folder
-        self.process = subprocess.Popen(
+        self.process = self._started(*arguments)
+
+    def start_again(self) -> str:
+        """Start what was stopped; what it says until the network is up."""
+        self.process = self._started()
+        return self.ready()
+
+    def _started(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
             [*NOSTRO, "dev", *arguments],
-            cwd=folder,
+            cwd=self.folder,
             env=ENVIRONMENT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -82,7 +90,9 @@ class Dev:
 
     def document(self, *arguments: str) -> dict[str, Any]:
         """What a command prints with --json."""
-        found: dict[str, Any] = json.loads(self.run(*arguments, "--json").stdout)
+        done = self.run(*arguments, "--json")
+        assert done.returncode == 0, done.stdout + done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
         return found
 
 
@@ -151,17 +161,17 @@ def test_port_in_use_is_explained(dev: tuple[Dev, str], tmp_path: Path) -> None:
 
 
 def test_stopped_network_is_audited_and_starts_again(dev: tuple[Dev, str]) -> None:
-    """Ctrl-C ends with 0; two nodes' stores pass the audit; the network comes back with its balances."""
+    """Ctrl-C ends with 0; two nodes' stores pass the audit; the network comes back with its balances.
+
+    It is left running, for the tests come in any order.
+    """
     running, _ = dev
     before = running.document("account", "show", "alice")
     assert running.stop() == 0
     for node in ("alpha-1", "charlie-1"):
         audited = running.run("audit", f"nostro-network/nodes/{node}/data")
         assert audited.returncode == 0, audited.stdout + audited.stderr
-    again = Dev(running.folder)
-    try:
-        again.ready()
-        assert again.document("account", "show", "alice")["balance"] == before["balance"]
-        assert again.stop(signal.SIGTERM) == 0
-    finally:
-        again.end()
+    running.start_again()
+    assert running.document("account", "show", "alice")["balance"] == before["balance"]
+    assert running.stop(signal.SIGTERM) == 0
+    running.start_again()
