@@ -148,7 +148,7 @@ async def _assemble(config: NodeConfig, log: BindableLog, stop: StopRequest, sta
     about = About(config.node, config.member, installed_version(), ports.clock.now_ms(), config.api_urls)
     service = stack.enter_context(contextlib.closing(NodeService(driver, store, links, about)))
     await stack.enter_async_context(_serve_api(config, service, listeners["api"]))
-    questions = AdminQuestions(lambda: _not_ready(driver), metrics.render)
+    questions = AdminQuestions(lambda: why_not_ready(driver), metrics.render)
     admin = AdminServer(_files(config), tls.operator_name(config.member, genesis.name), questions)
     await admin.start(listeners["admin"])
     stack.push_async_callback(admin.close)
@@ -344,9 +344,10 @@ def _files(config: NodeConfig) -> tls.TlsFiles:
     return tls.TlsFiles(config.ca, config.certificate, config.key)
 
 
-def _not_ready(driver: Driver) -> str | None:
+def why_not_ready(driver: Driver) -> str | None:
+    """Why this node can't take payments now, or None where it can."""
     status = driver.status()
-    if not status.has_quorum:
+    if status.leader_id is None or not status.has_quorum:
         return "no leader with a majority behind it is known"
     behind = status.committed_height - status.executed_height
     if behind > READY_LAG_BLOCKS:

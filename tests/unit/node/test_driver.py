@@ -12,6 +12,7 @@ from node.handover import TRANSFER_PAUSE_MS
 from node.mempool import MempoolLimits
 from node.messages import AskTransfer, Hello, RaftFrame
 from node.results import Stage, SubmitResult
+from node.run import why_not_ready
 from tests.simulation.cluster.bank import ISSUER
 from tests.unit.node.harness import ALWAYS, NOW_MS, Network, Node, reopen
 
@@ -331,6 +332,17 @@ def test_what_an_isolated_leader_put_off_is_answered_too() -> None:
     network.tick(40)
     assert stages(results) == [Stage.PENDING, Stage.REFUSED]
     assert (results[-1].outcome, results[-1].held) == (Outcome.NO_QUORUM, True)
+
+
+def test_a_node_is_ready_once_it_knows_a_leader_and_no_sooner() -> None:
+    """Started again with blocks in its store, it has yet to hear who leads."""
+    node = alone()
+    assert why_not_ready(node.driver) is None
+    again = reopen(node)
+    assert again.driver.executed_height > 0
+    assert "no leader" in (why_not_ready(again.driver) or "")
+    again.tick(30)
+    assert why_not_ready(again.driver) is None
 
 
 def test_what_was_held_happens_once_there_is_a_quorum_again() -> None:
