@@ -287,7 +287,7 @@ class Submissions:
             return Refusal(Outcome.ID_USED_WITH_OTHER_CONTENT, "another transaction with this id waits here")
         if self._parts.standing.leads:
             outcome = admission.preview(envelope)
-            reason = "so it would end on the chain now, with what waits before it"
+            reason = "judged by the executed state and by what waits before it"
             return None if outcome is Outcome.EXECUTED else Refusal(outcome, reason)
         if admission.seen(payload.author, payload.tx_id) is not None:
             return Refusal(Outcome.ID_USED_WITH_OTHER_CONTENT, "the chain has another one with this id")
