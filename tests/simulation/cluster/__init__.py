@@ -5,6 +5,6 @@
 
 from tests.simulation.cluster.cluster import run
 from tests.simulation.cluster.profile import CALM, HARSH, Profile
-from tests.simulation.cluster.report import Report, SimulationFailure
+from tests.simulation.report import Report, SimulationFailure
 
 __all__ = ["CALM", "HARSH", "Profile", "Report", "SimulationFailure", "run"]

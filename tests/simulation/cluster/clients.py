@@ -10,8 +10,8 @@ from ledger.outcome import Outcome
 from node.results import Stage, SubmitResult
 from tests.simulation.cluster.bank import FUNDS, Bank
 from tests.simulation.cluster.node import START_MS
-from tests.simulation.cluster.report import Violation
 from tests.simulation.cluster.world import World
+from tests.simulation.report import Violation
 
 DAY_MS = 86_400_000
 RETRY_MS = 1_500

@@ -15,8 +15,11 @@ from tests.simulation.cluster.network import Network
 from tests.simulation.cluster.node import SimulatedNode
 from tests.simulation.cluster.oracle import Oracle
 from tests.simulation.cluster.profile import HARSH, Profile, draw_rates
-from tests.simulation.cluster.report import Report, SimulationFailure, Violation
 from tests.simulation.cluster.world import World
+from tests.simulation.report import Report, SimulationFailure, Violation
+
+SIMULATOR = "tests.simulation.cluster"
+"""The module whose command replays a seed."""
 
 
 class Cluster:
@@ -54,7 +57,9 @@ class Cluster:
             stores = {id_: node.store for id_, node in self.nodes.items() if node.store is not None}
             self._oracle.check_end(stores, self.clients.orders)
         except Violation as error:
-            raise SimulationFailure(self._seed, self._profile.name, world.now_ms, str(error)) from error
+            raise SimulationFailure(
+                SIMULATOR, self._seed, self._profile.name, world.now_ms, str(error)
+            ) from error
         return Report(
             self._seed, self._profile.name, len(self.nodes), world.steps, world.counts, world.fingerprint
         )

@@ -21,7 +21,7 @@ from node.store import Store
 from tests.simulation.cluster.chain import StoredChain
 from tests.simulation.cluster.clients import Order
 from tests.simulation.cluster.database import SimulatedDisk
-from tests.simulation.cluster.report import Violation
+from tests.simulation.report import Violation
 
 
 class Oracle:

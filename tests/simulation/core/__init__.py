@@ -7,6 +7,6 @@ to replay it.
 
 from tests.simulation.core.cluster import run
 from tests.simulation.core.profile import CALM, HARSH, Profile
-from tests.simulation.core.report import Report, SimulationFailure
+from tests.simulation.report import Report, SimulationFailure
 
 __all__ = ["CALM", "HARSH", "Profile", "Report", "SimulationFailure", "run"]

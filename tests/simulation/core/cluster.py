@@ -16,7 +16,10 @@ from tests.simulation.core.network import Network
 from tests.simulation.core.node import Crashed, SimulatedNode
 from tests.simulation.core.oracle import Oracle
 from tests.simulation.core.profile import HARSH, Profile, draw_rates
-from tests.simulation.core.report import Report, SimulationFailure, Violation
+from tests.simulation.report import Report, SimulationFailure, Violation
+
+SIMULATOR = "tests.simulation.core"
+"""The module whose command replays a seed."""
 
 
 class Cluster:
@@ -57,7 +60,9 @@ class Cluster:
             self._heal()
             self._check_liveness()
         except (Violation, InvariantBroken) as error:
-            raise SimulationFailure(self._seed, self.profile.name, self.now_ms, str(error)) from error
+            raise SimulationFailure(
+                SIMULATOR, self._seed, self.profile.name, self.now_ms, str(error)
+            ) from error
         self.counts["acknowledged"] = len(self._acknowledged)
         return Report(
             self._seed, self.profile.name, len(self.nodes), self.steps, self.counts, self._digest.hexdigest()

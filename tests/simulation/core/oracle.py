@@ -19,7 +19,7 @@ from consensus.messages import (
 )
 from consensus.raft import Raft, Ready, Role
 from tests.simulation.core.disk import SimulatedDisk
-from tests.simulation.core.report import Violation
+from tests.simulation.report import Violation
 
 
 class Mirror:

@@ -22,10 +22,11 @@ class Report:
 class SimulationFailure(AssertionError):
     """An invariant didn't hold under a seed."""
 
-    def __init__(self, seed: int, profile: str, at_ms: float, what: str) -> None:
+    def __init__(self, simulator: str, seed: int, profile: str, at_ms: float, what: str) -> None:
+        """`simulator` is the module that replays it."""
         super().__init__(
             f"seed {seed} ({profile}) at {at_ms:.1f} virtual ms: {what}\n"
-            f"replay: python -m tests.simulation.core --profile {profile} --start {seed} --seeds 1 --trace"
+            f"replay: python -m {simulator} --profile {profile} --start {seed} --seeds 1 --trace"
         )
         self.seed = seed
         self.what = what
