@@ -199,8 +199,10 @@ def _of_members(file: OrderFile, network: ProvisionedNetwork) -> tuple[list[Orde
 
 async def _carry_out(runner: Runner, plan: Plan, client: Client) -> Carried:
     from cli.settle.runner import Carried
+    from wallet.client import Freshness
 
-    start_height = (await client.cluster()).executed_height
+    # Linearizable: a node that is catching up would take what an earlier run settled for this run's.
+    start_height = (await client.block("latest", Freshness(strong=True))).height
     start = time.monotonic()
     with progress(f"Opening {len(plan.customers):,} accounts") as report:
         openings = await runner.open_accounts(plan.customers, report)
