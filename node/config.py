@@ -20,6 +20,7 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 NodeIdText = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,32}$")]
 MemberIdText = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,16}$")]
+HostAndPort = Annotated[str, msgspec.Meta(pattern=r"^[^\s/]+:[0-9]{1,5}$")]
 
 
 class ConfigError(ValueError):
@@ -92,6 +93,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     admin: Listen
     tls: TlsSection
     api_urls: dict[str, str] = {}
+    peer_addresses: dict[NodeIdText, HostAndPort] = {}
     timing: Timing = Timing()
     limits: Limits = Limits()
     log: LogSection = LogSection()
@@ -116,6 +118,8 @@ class NodeConfig(msgspec.Struct, frozen=True):
     api_key: Path
     api_urls: dict[str, str]
     """Where clients reach each node's API, by node id: given as a hint to the leader."""
+    peer_addresses: dict[str, str]
+    """Where this node dials another in place of the address on the chain, by node id."""
     timing: Timing
     limits: Limits
     log: LogSection
@@ -160,6 +164,7 @@ def _resolve(file: _File, folder: Path) -> NodeConfig:
         api_certificate=at(file.tls.api_certificate),
         api_key=at(file.tls.api_key),
         api_urls=file.api_urls,
+        peer_addresses=file.peer_addresses,
         timing=file.timing,
         limits=file.limits,
         log=file.log,

@@ -7,12 +7,13 @@ knows a node only as a command, a configuration file and an admin port.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 
 import aiohttp
@@ -56,9 +57,12 @@ async def wait_until(condition: Callable[[], Awaitable[bool]], timeout_s: float,
 class LocalNetwork:
     """The node processes of one network. Use as a context manager, or call `stop` at the end."""
 
-    def __init__(self, network: ProvisionedNetwork) -> None:
-        """Starts nothing yet."""
+    def __init__(
+        self, network: ProvisionedNetwork, environment: Callable[[str], Mapping[str, str]] | None = None
+    ) -> None:
+        """Starts nothing yet. `environment` gives, by node id, variables on top of this process's own."""
         self.network = network
+        self._environment = environment or (lambda _: {})
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> LocalNetwork:
@@ -95,6 +99,7 @@ class LocalNetwork:
                     stdout=log,
                     stderr=log,
                     start_new_session=True,
+                    env={**os.environ, **self._environment(node)},
                 )
 
     async def ready(self, nodes: Iterable[str] | None = None, timeout_s: float = 30.0) -> None:

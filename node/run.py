@@ -328,7 +328,8 @@ def _bind(name: str, listen: Listen) -> Iterator[socket.socket]:
 
 
 def _peer_settings(config: NodeConfig, genesis_raw: bytes, genesis: Genesis) -> PeerSettings:
-    addresses = {node.id: node.address for node in genesis.nodes}
+    own = config.peer_addresses
+    addresses = {node.id: own.get(node.id, node.address) for node in genesis.nodes}
     return PeerSettings(
         node=config.node,
         network=genesis.name,

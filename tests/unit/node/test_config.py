@@ -35,6 +35,15 @@ def test_what_is_rendered_is_read_again_with_paths_from_the_file(tmp_path: Path)
     assert config.api_urls["bravo-1"] == "https://127.0.0.1:7404"
 
 
+def test_a_peer_may_be_dialled_elsewhere_than_the_chain_says(tmp_path: Path) -> None:
+    """`peer_addresses` takes a host and a port a node, and names an entry that is none."""
+    table = '\n[peer_addresses]\nbravo-1 = "gateway.alpha.example:7500"\n'
+    (tmp_path / "node.toml").write_text(_text() + table)
+    assert load_config(tmp_path / "node.toml").peer_addresses == {"bravo-1": "gateway.alpha.example:7500"}
+    with pytest.raises(ConfigError, match=r"\$\.peer_addresses"):
+        _load(tmp_path, _text() + table.replace(":7500", ""))
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """The error says which file and what writes one."""
     with pytest.raises(ConfigError, match=r"absent\.toml.*nostro network new"):
