@@ -19,6 +19,8 @@ EMPTY_SLOT: Final = bytes(32)
 MAX_DEPTH: Final = 64
 """The nibbles of a SHA-256 hash: no path is longer."""
 
+_OF_HEX_DIGIT: Final = bytes.maketrans(b"0123456789abcdef", bytes(range(16)))
+
 ReadNode = Callable[[bytes], bytes | None]
 """Gives the encoded node at a path (one byte a nibble; the root's path is empty), or None."""
 
@@ -52,7 +54,7 @@ class RegistryProof(Record, frozen=True):
 
 def nibbles(key_hash: bytes) -> bytes:
     """The path of a key's hash, one byte a nibble."""
-    return bytes(nibble for byte in key_hash for nibble in (byte >> 4, byte & 15))
+    return key_hash.hex().encode("ascii").translate(_OF_HEX_DIGIT)
 
 
 def empty_root() -> bytes:
