@@ -127,6 +127,7 @@ class Runner:
     def sync_one(self, name: str) -> None:
         """sync-one A: A's disk syncs the oldest write it holds, and stays stalled."""
         self._board.sync_one(name)
+        self._board.work()
 
     def open(self, name: str) -> None:
         """open A: A proposes the opening entry of its term."""
