@@ -18,7 +18,7 @@ from ledger import records, view
 from ledger.keys import tagged
 from ledger.leaves import IdRecord
 from ledger.policy import Policy
-from ledger.records import Account, HistoryEntry, HistoryRow, encode_record, opened_account
+from ledger.records import Account, ConsumedId, HistoryEntry, HistoryRow, encode_record, opened_account
 from ledger.state import State
 from ledger.view import Seen
 
@@ -88,19 +88,22 @@ class Draft:
         *,
         outcome: int,
         duplicate_of: tuple[tuple[int, int], ...],
-        signing_hash: bytes,
         leaf_hash: bytes,
+        consumed: tuple[ConsumedId, ...],
         touches: tuple[Touch, ...],
     ) -> None:
         """Write the next transaction's row, and its entry into the history of every account it touches."""
         index = len(self.rows)
         entries = tuple([self._post(touch, leaf_hash, outcome, index) for touch in touches])
-        row = HistoryRow(outcome, duplicate_of, signing_hash, entries)
+        row = HistoryRow(outcome, duplicate_of, leaf_hash, consumed, entries)
         self.rows.append(row)
         self.history_changes[records.history_row_key(self.height, index)] = encode_record(row)
 
-    def consume_id(self, author: bytes, tx_id: bytes, signing_hash: bytes, outcome: int) -> None:
-        """Note that the next transaction uses its id up, and append its record to the log of ids."""
+    def consume_id(self, author: bytes, tx_id: bytes, signing_hash: bytes, outcome: int) -> ConsumedId:
+        """Note that the next transaction uses its id up, and append its record to the log of ids.
+
+        Gives what that transaction's row says of it.
+        """
         ref = self._refs.get(author) or self._ref(author)
         if ref is None:
             raise LookupError(f"Author {author.hex()} consumes an id but is neither account nor member.")
@@ -109,6 +112,7 @@ class Draft:
         self.id_changes[records.ID_PREFIX + tx_id + ref] = records.place_bytes(self.height, index)
         leaf = _encode(IdRecord(author, tx_id, self.height, index, signing_hash, outcome))
         self.log_leaves.append(sha256(b"\x00" + leaf).digest())
+        return ConsumedId(ref, tx_id, signing_hash)
 
     def _post(self, touch: Touch, leaf_hash: bytes, outcome: int, index: int) -> HistoryEntry:
         account, debit, credit = touch.account, touch.debit, touch.credit

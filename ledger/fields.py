@@ -23,6 +23,8 @@ AccountId = Annotated[
     bytes, Meta(min_length=ACCOUNT_ID_BYTES, max_length=ACCOUNT_ID_BYTES, extra={"form": "account"})
 ]
 Uuid = Annotated[bytes, Meta(min_length=16, max_length=16, extra={"form": "uuid"})]
+AuthorRef = Annotated[bytes, Meta(min_length=5, max_length=5)]
+"""A kind (0 account, 1 member) and a number: who an author is, in the rows of a store."""
 OptionalBin32 = Annotated[tuple[Bin32, ...], Meta(max_length=1)]
 OptionalUuid = Annotated[tuple[Uuid, ...], Meta(max_length=1)]
 

@@ -13,7 +13,7 @@ import msgspec
 
 from ledger.bodies import Flag
 from ledger.codec import Record
-from ledger.fields import AccountId, Bin32, Bin65, OptionalBin32, Uint
+from ledger.fields import AccountId, AuthorRef, Bin16, Bin32, Bin65, OptionalBin32, Uint
 from ledger.merkle import Frontier
 from ledger.policy import Policy
 
@@ -130,15 +130,26 @@ class HistoryEntry(Record, frozen=True):
     prev_index: Uint
 
 
-class HistoryRow(Record, frozen=True):
-    """The one row of a transaction: its outcome and the entries it made.
+class ConsumedId(Record, frozen=True):
+    """The id that a transaction used up: its author as a reference, the id, and what was signed."""
 
-    `duplicate_of` is empty, or holds the (height, index) of the first.
+    author_ref: AuthorRef
+    tx_id: Bin16
+    signing_hash: Bin32
+
+
+class HistoryRow(Record, frozen=True):
+    """The one row of a transaction: its outcome, its envelope's hash, the id it consumed, and its entries.
+
+    `duplicate_of` is empty, or holds the (height, index) of the first; `consumed` is empty where no id was.
+    Where the author is an account that has an entry, that entry comes first. So the rows of a chain can be
+    proved without its blocks (ledger/snapshot.py).
     """
 
     outcome: Uint
     duplicate_of: tuple[tuple[Uint, Uint], ...]
-    signing_hash: Bin32
+    leaf_hash: Bin32
+    consumed: tuple[ConsumedId, ...]
     entries: tuple[HistoryEntry, ...]
 
 

@@ -202,7 +202,11 @@ def seen_in(reader: StateReader, tx_id: bytes, author_ref: bytes) -> Seen | None
     if row is None:
         raise StateCorrupted(f"id {tx_id.hex()} points to height {height}, index {index}, which has no row")
     history = _read(row, HistoryRow, key)
-    return Seen(height, index, history.signing_hash, history.outcome)
+    if not history.consumed:
+        raise StateCorrupted(
+            f"id {tx_id.hex()} points to height {height}, index {index}, which consumed none"
+        )
+    return Seen(height, index, history.consumed[0].signing_hash, history.outcome)
 
 
 def _read(row: bytes, type_: type[R], key: bytes) -> R:

@@ -19,7 +19,7 @@ from ledger.draft import Draft, Touch
 from ledger.envelope import Envelope
 from ledger.leaves import outcome_leaf
 from ledger.outcome import OUTCOMES, Outcome, OutcomeClass
-from ledger.records import AccountNumber, Progress, encode_record
+from ledger.records import AccountNumber, ConsumedId, Progress, encode_record
 from ledger.registry import changed_values, registry_leaves, registry_rows
 from ledger.rules.v1.invariants import check_invariants
 from ledger.rules.v1.kinds import KINDS
@@ -84,14 +84,15 @@ def _transact(draft: Draft, envelope: Envelope) -> tuple[Outcome, Place | None]:
     elif number in CONSUMING:
         author = draft.account_by_id(payload.author)
         touches = () if author is None else (Touch(author),)
+    consumed: tuple[ConsumedId, ...] = ()
     if number in CONSUMING:
-        draft.consume_id(payload.author, payload.tx_id, envelope.signing_hash, number)
+        consumed = (draft.consume_id(payload.author, payload.tx_id, envelope.signing_hash, number),)
     duplicate_of = first if number == _DUPLICATE_OF else None
     draft.record(
         outcome=number,
         duplicate_of=() if duplicate_of is None else (duplicate_of,),
-        signing_hash=envelope.signing_hash,
         leaf_hash=envelope.leaf_hash,
+        consumed=consumed,
         touches=touches,
     )
     return outcome, duplicate_of

@@ -12,12 +12,14 @@ from ledger.block import Parent
 from ledger.bodies import Body, OpenAccount, SetParameters, SetPolicy, Transfer
 from ledger.certificate import decode_seal, seal_hash
 from ledger.codec import decode
+from ledger.envelope import Envelope
 from ledger.keys import account_id, tagged_hash
 from ledger.leaves import outcome_leaf
 from ledger.merkle import EMPTY_ROOT, Frontier, leaf_hash, root
 from ledger.outcome import Outcome
 from ledger.parameters import DEFAULT_PARAMETERS
 from ledger.records import (
+    ConsumedId,
     HistoryEntry,
     HistoryRow,
     account_ref,
@@ -95,7 +97,7 @@ def test_a_stranger_cannot_use_up_an_id(world: World, accounts: tuple[bytes, byt
     honest = world.envelope(payer, body, [PAYER], tx_id=tx_id)
     assert world.outcomes(stolen, honest) == [Outcome.POLICY_NOT_MET, Outcome.EXECUTED]
     row = world.state.history_row(3, 0)
-    assert row == HistoryRow(Outcome.POLICY_NOT_MET, (), stolen.signing_hash, ())
+    assert row == HistoryRow(Outcome.POLICY_NOT_MET, (), stolen.leaf_hash, (), ())
 
 
 def test_a_retry_after_rotation_hears_of_the_first(world: World, accounts: tuple[bytes, bytes]) -> None:
@@ -170,6 +172,11 @@ def test_blocks_are_applied_in_order_only(world: World) -> None:
         world.state.apply(executed)
 
 
+def consumed_by(envelope: Envelope, author_ref: bytes) -> ConsumedId:
+    """What the row of a transaction says of the id that it consumed."""
+    return ConsumedId(author_ref, envelope.payload.tx_id, envelope.signing_hash)
+
+
 def test_rows_of_a_payment(world: World, accounts: tuple[bytes, bytes]) -> None:
     """A payment writes its row with both entries, linked to the entries before, and its id's place."""
     payer, payee = accounts
@@ -179,11 +186,17 @@ def test_rows_of_a_payment(world: World, accounts: tuple[bytes, bytes]) -> None:
     paid, owed = world.account(payer), world.account(payee)
     entries = (HistoryEntry(paid.number, 10, 0, 3, 1, 1), HistoryEntry(owed.number, 0, 10, 2, 2, 0))
     assert decode(changes[history_row_key(3, 0)], HistoryRow) == HistoryRow(
-        0, (), payment.signing_hash, entries
+        0, (), payment.leaf_hash, (consumed_by(payment, account_ref(paid.number)),), entries
     )
     entry = HistoryEntry(paid.number, 0, 0, 4, 3, 0)
     row = decode(changes[history_row_key(3, 1)], HistoryRow)
-    assert row == HistoryRow(Outcome.INSUFFICIENT_FUNDS, (), refused.signing_hash, (entry,))
+    assert row == HistoryRow(
+        Outcome.INSUFFICIENT_FUNDS,
+        (),
+        refused.leaf_hash,
+        (consumed_by(refused, account_ref(paid.number)),),
+        (entry,),
+    )
     place = (3).to_bytes(6, "big") + (0).to_bytes(2, "big")
     assert changes[id_row_key(payment.payload.tx_id, account_ref(paid.number))] == place
     assert (paid.last_height, paid.last_index, paid.entry_count) == (3, 1, 4)

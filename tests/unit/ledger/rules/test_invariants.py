@@ -30,12 +30,12 @@ def payment(world: World) -> Draft:
     draft = Draft(world.state, 3)
     envelope = world.envelope(payer, Transfer(payee, "EUR", 10), [PAYER])
     touches = (Touch(world.account(payer), 10), Touch(world.account(payee), 0, 10))
-    draft.consume_id(payer, envelope.payload.tx_id, envelope.signing_hash, 0)
+    consumed = draft.consume_id(payer, envelope.payload.tx_id, envelope.signing_hash, 0)
     draft.record(
         outcome=0,
         duplicate_of=(),
-        signing_hash=envelope.signing_hash,
         leaf_hash=envelope.leaf_hash,
+        consumed=(consumed,),
         touches=touches,
     )
     return draft
