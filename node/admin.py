@@ -1,30 +1,53 @@
-"""The node's own port for its operators: /livez, /readyz and /metrics, over mutual TLS.
+"""The node's own port for its operators, over mutual TLS: how the node is, and what they may ask of it.
 
-Only a certificate of this node's own member opens it. It knows nothing of the node beyond the
-questions that it is given.
+Only a certificate of this node's own member opens it. It knows nothing of the node beyond what it is
+given to ask and to do.
 """
 
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+import msgspec
 from aiohttp import web
 
 from node import tls
+from node.handover import HandoverRefused
+from node.report import NodeReport
+
+REPORT_PATH = "/admin/v1/status"
+TRANSFER_PATH = "/admin/v1/leader/transfer"
+METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""Prometheus' text format."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdminQuestions:
-    """What the port answers. `not_ready` gives the reason why the node isn't ready, or None when it is."""
+    """What the port asks and does.
+
+    `not_ready` gives the reason why the node isn't ready, or None when it is. `hand_over` begins to hand
+    leadership to the named voter, or to the furthest one; it gives the voter's id, or raises HandoverRefused.
+    """
 
     not_ready: Callable[[], str | None]
     metrics: Callable[[], bytes]
+    report: Callable[[], NodeReport]
+    hand_over: Callable[[str | None], str]
 
 
-METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-"""Prometheus' text format."""
+class HandingOver(msgspec.Struct, frozen=True):
+    """The answer to a request to hand leadership over: `to` was told to lead."""
+
+    to: str
+
+
+class AdminRefusal(msgspec.Struct, frozen=True):
+    """Why a request of an operator wasn't done, and what to do."""
+
+    reason: str
 
 
 class AdminServer:
@@ -39,7 +62,14 @@ class AdminServer:
         application.router.add_get("/livez", self._livez)
         application.router.add_get("/readyz", self._readyz)
         application.router.add_get("/metrics", self._metrics)
+        application.router.add_get(REPORT_PATH, self._report)
+        application.router.add_post(TRANSFER_PATH, self._transfer)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """The TLS context that the port serves under."""
+        return self._context
 
     async def start(self, listener: socket.socket) -> None:
         """Serve on a bound socket."""
@@ -75,3 +105,17 @@ class AdminServer:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         return web.Response(body=self._questions.metrics(), headers={"Content-Type": METRICS_CONTENT_TYPE})
+
+    async def _report(self, request: web.Request) -> web.Response:
+        return _json(200, self._questions.report())
+
+    async def _transfer(self, request: web.Request) -> web.Response:
+        """202 once the successor was chosen: whether it leads, the report tells. 409 where there is none."""
+        try:
+            return _json(202, HandingOver(self._questions.hand_over(request.query.get("to"))))
+        except HandoverRefused as error:
+            return _json(409, AdminRefusal(str(error)))
+
+
+def _json(status: int, document: msgspec.Struct) -> web.Response:
+    return web.Response(status=status, body=msgspec.json.encode(document), content_type="application/json")

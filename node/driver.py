@@ -154,6 +154,12 @@ class Driver:
         """From now on call `listener` with the height of every block executed here."""
         self._heights.listen(listener)
 
+    def hand_over(self, to: str | None) -> str:
+        """Begin to hand leadership to a voter, or to the furthest; who it is. Raises HandoverRefused."""
+        chosen = self._handover.give_to(to)
+        self._turn()
+        return chosen
+
     def stop(self, done: Callable[[], None]) -> None:
         """Admit nothing more, hand leadership over, finish the writes under way, then call `done`."""
         self._standing.stopping = True

@@ -1,17 +1,21 @@
-"""When leadership is given away: because this node stops, or because a follower asks with a reason.
+"""When leadership is given away: this node stops, an operator wants it, or a follower asks with a reason.
 
 It must not know why a follower asks, nor elections: Raft does the transfer.
 """
 
 from dataclasses import dataclass
 
-from consensus.errors import ConsensusError, InvariantBroken
+from consensus.errors import ConsensusError, InvariantBroken, NotLeader, TransferInProgress, TransferRefused
 from consensus.raft import Raft, Role
 from node.messages import AskTransfer
 from node.ports import Clock, Log, Peers
 
 TRANSFER_PAUSE_MS = 60_000
 """A leader hands over at most this often because a follower asks: followers can't chase leadership around."""
+
+
+class HandoverRefused(Exception):
+    """Leadership can't be handed over as an operator asked; the text says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,26 @@ class Handover:
             return False
         self._transfer(to)
         return True
+
+    def give_to(self, to: str | None) -> str:
+        """Begin to hand over to a voter, or to whoever is furthest along; who it is.
+
+        Raises HandoverRefused where this node doesn't lead, or nobody like that can be reached.
+        """
+        raft = self._parts.raft
+        if raft.role is not Role.LEADER:
+            raise HandoverRefused(str(NotLeader(raft.leader_id)))
+        chosen = self._furthest() if to is None else to
+        if chosen is None or chosen not in self._parts.peers.connected() | {raft.id}:
+            raise HandoverRefused(
+                f"no link stands to {to or 'any other voter'}; start it, or name another node"
+            )
+        try:
+            raft.transfer_leadership(chosen)
+        except (TransferInProgress, TransferRefused) as error:
+            raise HandoverRefused(str(error)) from error
+        self._parts.log.info("transfer_by_operator", to=chosen, term=raft.term)
+        return chosen
 
     def _furthest(self, without: str | None = None) -> str | None:
         """The connected voter whose log matches furthest, other than `without`; None if there is none."""

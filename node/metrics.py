@@ -6,16 +6,13 @@ counted as they happen, on labels bound once. It changes nothing in the node.
 
 from __future__ import annotations
 
-import datetime
 import resource
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from node import tls
 from node.peers import LinkCounters
 from node.results import DriverStatus
 
@@ -26,8 +23,8 @@ ROLES = ("follower", "pre_candidate", "candidate", "leader")
 class Metrics:
     """All metrics of one node."""
 
-    def __init__(self, certificates: Mapping[str, Path]) -> None:
-        """`certificates` are the PEM files, by name, whose remaining days are shown."""
+    def __init__(self, certificate_days: Callable[[], Mapping[str, float]]) -> None:
+        """`certificate_days` gives the days left of each certificate, by its name."""
         self.registry = CollectorRegistry()
         jobs = Histogram(
             "nostro_worker_job_seconds",
@@ -37,7 +34,7 @@ class Metrics:
             buckets=DURATION_BUCKETS_S,
         )
         self._jobs = {name: jobs.labels(name).observe for name in ("verify", "disk", "execute")}
-        self._certificates = certificates
+        self._certificate_days = certificate_days
 
     def observe_job(self, worker: str) -> Callable[[float], None]:
         """What a worker calls with the seconds that each of its jobs took; safe from its own thread."""
@@ -45,7 +42,7 @@ class Metrics:
 
     def watch(self, status: Callable[[], DriverStatus], links: LinkCounters) -> None:
         """From now on answer with what `status` says and `links` has counted."""
-        self.registry.register(_NodeCollector(status, links, self._certificates))
+        self.registry.register(_NodeCollector(status, links, self._certificate_days))
 
     def render(self) -> bytes:
         """Everything in Prometheus' text format."""
@@ -56,11 +53,14 @@ class _NodeCollector(Collector):
     """Asks the node at each scrape, so that nothing is kept up to date that nobody reads."""
 
     def __init__(
-        self, status: Callable[[], DriverStatus], links: LinkCounters, certificates: Mapping[str, Path]
+        self,
+        status: Callable[[], DriverStatus],
+        links: LinkCounters,
+        certificate_days: Callable[[], Mapping[str, float]],
     ) -> None:
         self._status = status
         self._links = links
-        self._certificates = certificates
+        self._certificate_days = certificate_days
 
     def collect(self) -> Iterable[Metric]:
         status = self._status()
@@ -83,7 +83,7 @@ class _NodeCollector(Collector):
                 f"nostro_{name}", f"Count of {name.replace('_', ' ')} since the start.", value
             )
         yield from _link_metrics(self._links)
-        yield _certificate_days(self._certificates)
+        yield _certificate_days(self._certificate_days())
         yield _gauge("nostro_peak_memory_bytes", "Peak resident memory.", _peak_memory_bytes())
 
 
@@ -128,13 +128,12 @@ def _link_metrics(links: LinkCounters) -> Iterable[Metric]:
     )
 
 
-def _certificate_days(certificates: Mapping[str, Path]) -> Metric:
+def _certificate_days(days_left: Mapping[str, float]) -> Metric:
     family = GaugeMetricFamily(
         "nostro_certificate_days_left", "Days until a TLS certificate expires.", labels=["certificate"]
     )
-    now = datetime.datetime.now(datetime.UTC)
-    for name, path in certificates.items():
-        family.add_metric([name], tls.days_left(path, now))
+    for name, days in days_left.items():
+        family.add_metric([name], days)
     return family
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -123,6 +124,11 @@ class PeerLinks:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._last_refusal_logged = 0.0
         self._frames: msgspec.msgpack.Decoder[list[msgspec.Raw]] = msgspec.msgpack.Decoder(list[msgspec.Raw])
+
+    @property
+    def contexts(self) -> tuple[ssl.SSLContext, ...]:
+        """The TLS contexts that links are made under: of those that come in, and those that go out."""
+        return self._server_context, self._client_context
 
     def send(self, to: str, message: NodeMessage) -> None:
         """Queue a message for a peer. Without a link it is dropped: Raft and forwarding send again."""

@@ -13,9 +13,10 @@ import gc
 import os
 import resource
 import socket
+import ssl
 import sys
 import tomllib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -34,10 +35,12 @@ from ledger.keys import public_bytes
 from ledger.view import StateCorrupted
 from node import tls
 from node.admin import AdminQuestions, AdminServer
+from node.certificates import Certificates
 from node.clock import SystemClock, SystemRandom
 from node.config import ConfigError, Listen, NodeConfig, load_config
 from node.disk import LevelDatabase, StoreError
 from node.driver import Driver, DriverConfig, Ports
+from node.health import node_report, why_not_ready
 from node.logs import BindableLog, open_log
 from node.mempool import MempoolLimits
 from node.metrics import Metrics
@@ -56,9 +59,6 @@ EXIT_STOPPED_ITSELF = 10
 BOOT_BYTES = 16
 OPEN_FILES = 65_536
 """Files and connections that a node asks the system for; the store alone may hold several hundred open."""
-EXPIRY_WARNING_DAYS = 30
-READY_LAG_BLOCKS = 64
-"""A node that is further behind what it knows to be committed isn't ready yet."""
 
 
 GC_THRESHOLDS = (100_000, 50, 100)
@@ -133,9 +133,8 @@ async def _assemble(config: NodeConfig, log: BindableLog, stop: StopRequest, sta
     database = LevelDatabase(config.data)
     stack.callback(database.close)
     store = Store.open(database, genesis_raw, config.node)
-    certificates = {"node": config.certificate, "api": config.api_certificate, "ca": config.ca}
-    _warn_of_expiry(certificates, log)
-    metrics = Metrics(certificates)
+    certificates = Certificates(config.ca, log, lambda: datetime.datetime.now(datetime.UTC))
+    metrics = Metrics(certificates.days_left)
     links = PeerLinks(_peer_settings(config, genesis_raw, genesis), SystemRandom(), log)
     ports = _driver_ports(loop, links, metrics, log, stack)
     driver = Driver(_driver_config(config, key, ports.random), store, ports, stop.itself)
@@ -147,11 +146,22 @@ async def _assemble(config: NodeConfig, log: BindableLog, stop: StopRequest, sta
     stack.enter_context(_ticking(loop, driver, config.timing.tick_ms))
     about = About(config.node, config.member, installed_version(), ports.clock.now_ms(), config.api_urls)
     service = stack.enter_context(contextlib.closing(NodeService(driver, store, links, about)))
-    await stack.enter_async_context(_serve_api(config, service, listeners["api"]))
-    questions = AdminQuestions(lambda: why_not_ready(driver), metrics.render)
+    api_context = tls.api_server_context(_api_files(config))
+    await stack.enter_async_context(_serve_api(config, service, listeners["api"], api_context))
+    questions = AdminQuestions(
+        not_ready=lambda: why_not_ready(driver),
+        metrics=metrics.render,
+        report=lambda: node_report(
+            driver, genesis.name, about, ports.clock.now_ms(), certificates.days_left()
+        ),
+        hand_over=driver.hand_over,
+    )
     admin = AdminServer(_files(config), tls.operator_name(config.member, genesis.name), questions)
     await admin.start(listeners["admin"])
     stack.push_async_callback(admin.close)
+    certificates.serve("node", _files(config), [*links.contexts, admin.context])
+    certificates.serve("api", _api_files(config), [api_context])
+    await stack.enter_async_context(_kept(certificates))
     return _Node(genesis, driver, service)
 
 
@@ -250,10 +260,8 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def _serve_api(
-    config: NodeConfig, service: NodeService, listener: socket.socket
+    config: NodeConfig, service: NodeService, listener: socket.socket, context: ssl.SSLContext
 ) -> AsyncIterator[None]:
-    files = tls.TlsFiles(config.ca, config.api_certificate, config.api_key)
-    context = tls.api_server_context(files)
     settings = uvicorn.Config(
         create_app(service),
         ssl_context_factory=lambda _config, _default: context,
@@ -292,12 +300,15 @@ def _passphrase(config: NodeConfig) -> bytes | None:
     return value.encode()
 
 
-def _warn_of_expiry(certificates: Mapping[str, Path], log: BindableLog) -> None:
-    now = datetime.datetime.now(datetime.UTC)
-    for name, path in certificates.items():
-        days = tls.days_left(path, now)
-        if days < EXPIRY_WARNING_DAYS:
-            log.warning("certificate_expires", certificate=name, file=str(path), days_left=round(days, 1))
+@asynccontextmanager
+async def _kept(certificates: Certificates) -> AsyncIterator[None]:
+    """Let the certificates be kept up to date and warned of meanwhile."""
+    keeping = asyncio.create_task(certificates.keep())
+    keeping.add_done_callback(raise_what_it_raised)
+    try:
+        yield
+    finally:
+        keeping.cancel()
 
 
 def raise_file_limit(wanted: int) -> None:
@@ -345,17 +356,8 @@ def _files(config: NodeConfig) -> tls.TlsFiles:
     return tls.TlsFiles(config.ca, config.certificate, config.key)
 
 
-def why_not_ready(driver: Driver) -> str | None:
-    """Why this node can't take payments now, or None where it can."""
-    status = driver.status()
-    if status.leader_id is None or not status.has_quorum:
-        return "no leader with a majority behind it is known"
-    behind = status.committed_height - status.executed_height
-    if behind > READY_LAG_BLOCKS:
-        return f"{behind} committed blocks are still to be executed"
-    if status.executed_height == 0:
-        return "the first block of the leader's term is not executed yet"
-    return None
+def _api_files(config: NodeConfig) -> tls.TlsFiles:
+    return tls.TlsFiles(config.ca, config.api_certificate, config.api_key)
 
 
 def installed_version() -> str:

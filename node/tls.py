@@ -152,13 +152,20 @@ def peer_node(names: frozenset[str], network: str) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def days_left(certificate: Path, now: datetime.datetime) -> float:
-    """Days until a PEM certificate expires; negative once it has."""
+def read_certificate(path: Path) -> x509.Certificate:
+    """The first certificate in a PEM file; raises TlsError."""
     try:
-        loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
+        return x509.load_pem_x509_certificate(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise TlsError(f"cannot read the certificate {certificate}: {error}") from error
-    return (loaded.not_valid_after_utc - now).total_seconds() / 86_400
+        raise TlsError(
+            f"cannot read the certificate {path}: {error}. Put the right file there, or have it renewed with "
+            "`nostro node renew`."
+        ) from error
+
+
+def days_left(certificate: x509.Certificate, now: datetime.datetime) -> float:
+    """Days until a certificate expires; negative once it has."""
+    return (certificate.not_valid_after_utc - now).total_seconds() / 86_400
 
 
 def load_signing_key(path: Path, passphrase: bytes | None) -> ec.EllipticCurvePrivateKey:
@@ -200,6 +207,16 @@ def _context(protocol: int, files: TlsFiles) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     return _loaded(context, files)
+
+
+def reload(context: ssl.SSLContext, files: TlsFiles) -> None:
+    """Have a context's coming handshakes show the pair that is in the files now; raises TlsError.
+
+    The pair is tried elsewhere first: a context that was given a key of another certificate is of no use
+    any more. Connections that stand keep the certificate that they were made with.
+    """
+    _loaded(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), files)
+    _loaded(context, files)
 
 
 def _loaded(context: ssl.SSLContext, files: TlsFiles) -> ssl.SSLContext:

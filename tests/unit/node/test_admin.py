@@ -8,13 +8,16 @@ import socket
 from pathlib import Path
 
 import aiohttp
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from node import tls
-from node.admin import AdminQuestions, AdminServer
+from node.admin import REPORT_PATH, TRANSFER_PATH, AdminQuestions, AdminServer
+from node.handover import HandoverRefused
 from node.metrics import Metrics
 from node.peers import LinkCounters
+from node.report import NodeReport, PeerReport
 from node.results import DriverStatus, PeerView
 
 NETWORK = "testnet"
@@ -30,14 +33,43 @@ def files(folder: Path, name: str, dns: str) -> tls.TlsFiles:
     return made
 
 
-def ask(folder: Path, path: str, *, member: str = "alpha", not_ready: str | None = None) -> tuple[int, str]:
+REPORT = NodeReport(
+    node="alpha-1",
+    member="alpha",
+    network=NETWORK,
+    version="1",
+    started_ms=1,
+    time_ms=2,
+    role="leader",
+    term=3,
+    leader="alpha-1",
+    stored_height=12,
+    committed_height=11,
+    executed_height=10,
+    certified_height=8,
+    not_ready=None,
+    certificate_days={"node": 800.0},
+    peers=(PeerReport("bravo-1", True, 11),),
+)
+
+
+def hand_over(to: str | None) -> str:
+    """A leader that hands over to bravo-1 only."""
+    if to not in (None, "bravo-1"):
+        raise HandoverRefused(f"no link stands to {to}")
+    return "bravo-1"
+
+
+def ask(
+    folder: Path, path: str, *, member: str = "alpha", not_ready: str | None = None, method: str = "GET"
+) -> tuple[int, str]:
     """Status and body of one request to the port of alpha's node by an operator of `member`."""
 
     async def scenario() -> tuple[int, str]:
         server = AdminServer(
             files(folder, "node", tls.node_name("alpha-1", NETWORK)),
             tls.operator_name("alpha", NETWORK),
-            AdminQuestions(lambda: not_ready, lambda: b"nostro_height 1\n"),
+            AdminQuestions(lambda: not_ready, lambda: b"nostro_height 1\n", lambda: REPORT, hand_over),
         )
         listener = socket.create_server(("127.0.0.1", 0))
         await server.start(listener)
@@ -45,7 +77,9 @@ def ask(folder: Path, path: str, *, member: str = "alpha", not_ready: str | None
         context = tls.peer_client_context(files(folder, "operator", tls.operator_name(member, NETWORK)))
         async with (
             aiohttp.ClientSession() as session,
-            session.get(url, ssl=context, server_hostname=tls.node_name("alpha-1", NETWORK)) as response,
+            session.request(
+                method, url, ssl=context, server_hostname=tls.node_name("alpha-1", NETWORK)
+            ) as response,
         ):
             got = response.status, await response.text()
         await server.close()
@@ -77,6 +111,33 @@ def test_operators_of_another_member_are_refused(tmp_path: Path) -> None:
     assert "alpha.operators.testnet.nostro" in text
 
 
+def test_the_report_is_one_document(tmp_path: Path) -> None:
+    """What a command reads is what the node said."""
+    code, text = ask(tmp_path, REPORT_PATH)
+    assert (code, msgspec.json.decode(text, type=NodeReport)) == (200, REPORT)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", (202, {"to": "bravo-1"})),
+        ("?to=bravo-1", (202, {"to": "bravo-1"})),
+        ("?to=charlie-1", (409, {"reason": "no link stands to charlie-1"})),
+    ],
+)
+def test_an_operator_hands_leadership_over(
+    tmp_path: Path, query: str, expected: tuple[int, dict[str, str]]
+) -> None:
+    """To whom it was named or to whoever is furthest; what can't be is refused with the reason."""
+    code, text = ask(tmp_path, TRANSFER_PATH + query, method="POST")
+    assert (code, msgspec.json.decode(text)) == expected
+
+
+def test_only_operators_hand_leadership_over(tmp_path: Path) -> None:
+    """Another bank's operators don't even learn whether it could be done."""
+    assert ask(tmp_path, TRANSFER_PATH, method="POST", member="bravo")[0] == 403
+
+
 def status(**changes: int | str | bool) -> DriverStatus:
     values = {
         "node_id": "alpha-1",
@@ -97,10 +158,9 @@ def status(**changes: int | str | bool) -> DriverStatus:
     return DriverStatus(**{**values, **changes})  # type: ignore[arg-type]  # one dict for fields of several types
 
 
-def test_the_metrics_say_where_the_node_stands(tmp_path: Path) -> None:
+def test_the_metrics_say_where_the_node_stands() -> None:
     """Every number comes from the node at the moment of the question, in Prometheus' own format."""
-    made = files(tmp_path, "node", "x")
-    metrics = Metrics({"node": made.certificate})
+    metrics = Metrics(lambda: {"node": 59.5})
     counters = LinkCounters(refused=5)
     metrics.watch(status, counters)
     metrics.observe_job("disk")(0.002)
@@ -120,4 +180,4 @@ def test_the_metrics_say_where_the_node_stands(tmp_path: Path) -> None:
     assert samples["nostro_refused_expired_total",] == 2
     assert samples["nostro_peer_refused_total",] == 5
     assert samples["nostro_worker_job_seconds_count", "disk"] == 1
-    assert samples["nostro_certificate_days_left", "node"] == pytest.approx(tls.LEAF_DAYS, abs=0.1)
+    assert samples["nostro_certificate_days_left", "node"] == 59.5

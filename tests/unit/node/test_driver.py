@@ -9,10 +9,10 @@ from ledger.block import decode_block
 from ledger.certificate import decode_certificate, verify_certificate
 from ledger.outcome import Outcome
 from node.handover import TRANSFER_PAUSE_MS
+from node.health import why_not_ready
 from node.mempool import MempoolLimits
 from node.messages import AskTransfer, Hello, RaftFrame
 from node.results import Stage, SubmitResult
-from node.run import why_not_ready
 from tests.simulation.cluster.bank import ISSUER
 from tests.unit.node.harness import ALWAYS, NOW_MS, Network, Node, reopen
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import logging
 import resource
@@ -13,13 +12,12 @@ from pathlib import Path
 import pytest
 
 from ledger.records import account_row_key
-from node import tls
 from node.config import load_config
 from node.disk import LevelDatabase
 from node.local import free_node_ports
 from node.plan import plan_network
 from node.provision import ProvisionedNetwork, create_network
-from node.run import EXIT_CANNOT_START, EXPIRY_WARNING_DAYS, raise_file_limit, run_node
+from node.run import EXIT_CANNOT_START, raise_file_limit, run_node
 from node.store import Store
 from wallet.keystore_file import LEAST_SCRYPT_N, ScryptCost
 
@@ -155,28 +153,6 @@ def test_tls_files_that_are_missing(tmp_path: Path, capsys: pytest.CaptureFixtur
     network = provision(tmp_path)
     load_config(network.config(NODE)).api_certificate.unlink()
     assert "api.pem" in refusal(network, capsys)
-
-
-@pytest.mark.parametrize(
-    ("days", "warned"), [(EXPIRY_WARNING_DAYS - 1, True), (EXPIRY_WARNING_DAYS + 1, False)]
-)
-def test_a_certificate_that_soon_expires_is_warned_of(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], days: int, warned: bool
-) -> None:
-    """A month before its links break, the log says which file is to be replaced."""
-    network = provision(tmp_path)
-    config = load_config(network.config(NODE))
-    issued_at = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=tls.LEAF_DAYS - days)
-    authority = network.directory / "ca"
-    ca = tls.Issued((authority / "ca.pem").read_bytes(), (authority / "ca.key").read_bytes())
-    issued = tls.issue(ca, NODE, [tls.node_name(NODE, network.name)], issued_at)
-    config.certificate.write_bytes(issued.certificate)
-    config.key.write_bytes(issued.key)
-    config.api_key.unlink()
-    assert run_node(network.config(NODE)) == EXIT_CANNOT_START
-    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    found = [line["certificate"] for line in lines if line["event"] == "certificate_expires"]
-    assert found == (["node"] if warned else [])
 
 
 def test_a_node_asks_for_as_many_open_files_as_it_may_have() -> None:

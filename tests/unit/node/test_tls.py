@@ -123,8 +123,9 @@ def test_days_left_counts_to_the_expiry(tmp_path: Path) -> None:
     ca = tls.create_ca("testnet", NOW)
     path = tmp_path / "node.pem"
     path.write_bytes(tls.issue(ca, "alpha-1", ["localhost"], NOW).certificate)
-    assert tls.days_left(path, NOW) == pytest.approx(tls.LEAF_DAYS, abs=0.01)
-    assert tls.days_left(path, NOW + datetime.timedelta(days=tls.LEAF_DAYS + 1)) < 0
+    certificate = tls.read_certificate(path)
+    assert tls.days_left(certificate, NOW) == pytest.approx(tls.LEAF_DAYS, abs=0.01)
+    assert tls.days_left(certificate, NOW + datetime.timedelta(days=tls.LEAF_DAYS + 1)) < 0
 
 
 def test_a_signing_key_is_read_when_only_its_owner_can(tmp_path: Path) -> None:

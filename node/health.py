@@ -1,0 +1,53 @@
+"""Whether a node is ready, and where it stands, found from its parts for its operators.
+
+It must not know who asks, nor how the answer is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from node.driver import Driver
+from node.report import NodeReport, PeerReport
+from node.service import About
+
+READY_LAG_BLOCKS = 64
+"""A node that is further behind what it knows to be committed isn't ready yet."""
+
+
+def why_not_ready(driver: Driver) -> str | None:
+    """Why this node can't take payments now, or None where it can."""
+    status = driver.status()
+    if status.leader_id is None or not status.has_quorum:
+        return "no leader with a majority behind it is known"
+    behind = status.committed_height - status.executed_height
+    if behind > READY_LAG_BLOCKS:
+        return f"{behind} committed blocks are still to be executed"
+    if status.executed_height == 0:
+        return "the first block of the leader's term is not executed yet"
+    return None
+
+
+def node_report(
+    driver: Driver, network: str, about: About, now_ms: int, certificate_days: Mapping[str, float]
+) -> NodeReport:
+    """Where the node stands at `now_ms`; `certificate_days` are the days left of its certificates."""
+    status = driver.status()
+    return NodeReport(
+        node=status.node_id,
+        member=about.member,
+        network=network,
+        version=about.version,
+        started_ms=about.started_ms,
+        time_ms=now_ms,
+        role=status.role,
+        term=status.term,
+        leader=status.leader_id,
+        stored_height=status.last_height,
+        committed_height=status.committed_height,
+        executed_height=status.executed_height,
+        certified_height=status.certified_height,
+        not_ready=why_not_ready(driver),
+        certificate_days={name: round(days, 1) for name, days in certificate_days.items()},
+        peers=tuple(PeerReport(peer.node_id, peer.connected, peer.match) for peer in status.peers),
+    )

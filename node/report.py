@@ -1,0 +1,41 @@
+"""What a node tells its operators of itself, as the admin port answers it and as commands read it.
+
+It must not know how it is sent, nor how a node finds any of it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class PeerReport(msgspec.Struct, frozen=True):
+    """Another node as this one sees it. `match_height` is 0 where this node doesn't lead."""
+
+    node: str
+    connected: bool
+    match_height: int
+
+
+class NodeReport(msgspec.Struct, frozen=True):
+    """Where a node stands at `time_ms`. Heights are 0 before the first block.
+
+    `not_ready` says why it can't take payments now, None where it can. `certificate_days` are the days left
+    of each certificate, by its name (node, api, ca).
+    """
+
+    node: str
+    member: str
+    network: str
+    version: str
+    started_ms: int
+    time_ms: int
+    role: str
+    term: int
+    leader: str | None
+    stored_height: int
+    committed_height: int
+    executed_height: int
+    certified_height: int
+    not_ready: str | None
+    certificate_days: dict[str, float]
+    peers: tuple[PeerReport, ...]
