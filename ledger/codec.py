@@ -119,6 +119,8 @@ def _decoder(type_: Hashable) -> tuple["msgspec.msgpack.Decoder[Any]", bool]:
 
 def _is_bounded(info: inspect.Type, within: tuple[type, ...]) -> bool:
     match info:
+        case inspect.Metadata():
+            return _is_bounded(info.type, within)
         case inspect.IntType():
             return info.ge is not None and info.ge >= 0 and info.le is not None and info.le <= MAX_INTEGER
         case inspect.StructType():

@@ -172,7 +172,15 @@ class Keyed(Struct, frozen=True):
 
 
 @pytest.mark.parametrize(
-    ("value", "type_"), [({1: 2}, dict), (1.5, float), (None, type(None)), ({"number": 1}, Keyed), (-1, int)]
+    ("value", "type_"),
+    [
+        ({1: 2}, dict),
+        (1.5, float),
+        (None, type(None)),
+        ({"number": 1}, Keyed),
+        (-1, int),
+        (-1, Annotated[int, Meta(le=MAX_INTEGER, extra={"form": "amount"})]),
+    ],
 )
 def test_types_that_allow_more_than_the_formats_do_not_widen_them(value: object, type_: type) -> None:
     """Whatever is asked for, maps, floats, nil and negative integers are refused."""
