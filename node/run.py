@@ -21,6 +21,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TextIO
 
 import uvicorn
 import uvloop
@@ -64,26 +65,31 @@ OPEN_FILES = 65_536
 GC_THRESHOLDS = (100_000, 50, 100)
 """Values here are immutable and make no cycles: looking for cycles at Python's own pace cost a loaded node
 about 8 % of its processor time (by thread, runs with and without it in turn)."""
+SWITCH_INTERVAL_S = 0.0005
+"""How long a thread runs on while another waits for the interpreter. At Python's own 5 ms the verify worker
+stands still after each signature while the loop or the execute worker computes."""
 
 
 class CannotStart(RuntimeError):
     """Why this node can't start, in words for its operator."""
 
 
-def run_node(config_path: Path, *, until_stdin_closes: bool = False) -> int:
+def run_node(config_path: Path, *, until_stdin_closes: bool = False, log_stream: TextIO | None = None) -> int:
     """Run a node until it is told to stop (SIGTERM, SIGINT); the exit code.
 
     0: stopped as asked. 1: it couldn't start, said in one line on stderr. 10: it stopped itself, and the log
     says why. With `until_stdin_closes` the end of stdin stops it too, so that it never outlives its parent.
+    The log goes to stderr unless another stream is given.
     """
     try:
         config = load_config(config_path)
     except ConfigError as error:
         sys.stderr.write(f"nostro: this node can't start: {error}\n")
         return EXIT_CANNOT_START
-    log = open_log(config.log, node=config.node)
+    log = open_log(config.log, node=config.node, stream=log_stream)
     raise_file_limit(OPEN_FILES)
     gc.set_threshold(*GC_THRESHOLDS)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
         return uvloop.run(_run(config, log, until_stdin_closes))
     except (CannotStart, tls.TlsError, StoreError, WrongStore, CorruptRecord, StateCorrupted) as error:
