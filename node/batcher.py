@@ -19,6 +19,9 @@ BUSY_BLOCK = 64
 """A block of so many or more shows load: the next one is paced."""
 PACE_MS = 50
 """Under load a block is closed this long after the one before, if it isn't full sooner."""
+MAX_PACES = 4
+"""Each block under way beyond the first lengthens the wait by another pace, up to so many: where blocks pile
+up the network is saturated, and fewer and larger ones cost it less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,8 @@ def delay_ms(pace: Pace) -> int | None:
         return 0
     if pace.in_flight == 0 and pace.last_count < BUSY_BLOCK:
         return 0
-    return max(0, PACE_MS - pace.since_last_ms)
+    paces = min(max(1, pace.in_flight), MAX_PACES)
+    return max(0, paces * PACE_MS - pace.since_last_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from ledger.state import scheduled
 from node.batcher import (
     BUSY_BLOCK,
     FULL_BLOCK,
+    MAX_PACES,
     MAX_UNEXECUTED,
     PACE_MS,
     Batch,
@@ -67,6 +68,14 @@ def test_blocks_are_paced_while_one_is_under_way() -> None:
     """The rest of the pace is waited for."""
     assert delay_ms(BUSY) == PACE_MS - 20
     assert delay_ms(replace(BUSY, since_last_ms=PACE_MS + 1)) == 0
+
+
+@pytest.mark.parametrize(
+    ("in_flight", "paces"), [(1, 1), (2, 2), (MAX_PACES, MAX_PACES), (MAX_PACES + 1, MAX_PACES)]
+)
+def test_blocks_that_pile_up_are_closed_further_apart(in_flight: int, paces: int) -> None:
+    """By one pace for each that is under way, up to MAX_PACES."""
+    assert delay_ms(replace(BUSY, in_flight=in_flight)) == paces * PACE_MS - 20
 
 
 def test_a_large_last_block_shows_load() -> None:
