@@ -95,8 +95,32 @@ class TooManyReads(ConsensusError):
         self.limit = limit
 
 
-class CannotPropose(ConsensusError):
-    """An entry of this type isn't proposed this way."""
+class TermUncommitted(ConsensusError):
+    """The membership changes only after an entry of the leader's own `term` is committed."""
+
+    def __init__(self, term: int) -> None:
+        super().__init__(
+            f"no entry of term {term} is committed yet, so the membership can't change; retry when one is"
+        )
+        self.term = term
+
+
+class MembershipUncommitted(ConsensusError):
+    """The membership changes one step at a time, and that of `index` isn't committed yet."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(
+            f"the change of membership at {index} isn't committed yet; retry the next one when it is"
+        )
+        self.index = index
+
+
+class IllegalMembership(ConsensusError):
+    """A membership can't follow the one in force, because of `reason`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the membership can't change like this: {reason}")
+        self.reason = reason
 
 
 class InvariantBroken(ConsensusError):

@@ -1,5 +1,5 @@
-"""The log as the core sees it: what the disk holds, and in memory what isn't synced or not yet handed out
-to apply.
+"""The log as the core sees it: what the disk holds, in memory what isn't synced or not yet handed out to
+apply, and the memberships in it.
 
 It must not know roles, peers or messages. Committed entries are never cut off: an attempt raises
 InvariantBroken.
@@ -11,9 +11,11 @@ these unstable entries). A committed entry is delivered once it is also stable h
 """
 
 from collections import deque
+from collections.abc import Callable
 
 from consensus.errors import InvariantBroken
-from consensus.messages import Entry, SnapshotMeta
+from consensus.membership import MembershipAt, Memberships
+from consensus.messages import Entry, EntryType, Membership, SnapshotMeta
 from consensus.storage import LogStorage, MemoryStorage, entry_size_bytes, limit_bytes
 
 __all__ = ["LogStorage", "MemoryStorage", "RaftLog", "entry_size_bytes", "limit_bytes"]
@@ -22,7 +24,9 @@ __all__ = ["LogStorage", "MemoryStorage", "RaftLog", "entry_size_bytes", "limit_
 class RaftLog:
     """The one log of this node: stored entries below, a tail in memory above."""
 
-    def __init__(self, storage: LogStorage, applied: int) -> None:
+    def __init__(
+        self, storage: LogStorage, applied: int, membership_in: Callable[[bytes], Membership]
+    ) -> None:
         """Start from what is stored; `applied` is the index up to which the caller has executed it."""
         if not storage.first_index() - 1 <= applied <= storage.last_index():
             raise InvariantBroken(
@@ -35,6 +39,8 @@ class RaftLog:
         self._writes: deque[int] = deque()
         self._snapshot: SnapshotMeta | None = None
         self._snapshot_handed = False
+        self._membership_in = membership_in
+        self._memberships = Memberships(storage.memberships())
         self.stable = self.handed = self._tail_base
         self.commit = self.delivered = applied
 
@@ -52,6 +58,26 @@ class RaftLog:
     def first_index(self) -> int:
         """The index of the first entry that can be read; what is before it has been compacted."""
         return self._snapshot.index + 1 if self._snapshot else self._storage.first_index()
+
+    @property
+    def membership(self) -> Membership:
+        """What the end of the log says, committed or not."""
+        return self._memberships.newest.membership
+
+    @property
+    def membership_index(self) -> int:
+        """The index from which that membership is in force."""
+        return self._memberships.newest.index
+
+    def snapshot_to_offer(self) -> SnapshotMeta:
+        """The oldest place a snapshot may stand at for the rest to follow from this log, and what is in force
+        there: never what a later entry says.
+
+        After a restart that may be a little later than where the log begins: older memberships are
+        forgotten.
+        """
+        index = max(self.first_index - 1, self._memberships.oldest.index)
+        return SnapshotMeta(index, self.term(index), self._memberships.at(index))
 
     def term(self, index: int) -> int:
         """The term at `index`, for first_index - 1 <= index <= last_index; else InvariantBroken."""
@@ -99,7 +125,7 @@ class RaftLog:
         """The leader's own append."""
         if entry.index != self.last_index + 1:
             raise InvariantBroken(f"entry {entry.index} can't follow {self.last_index}")
-        self._tail.append(entry)
+        self._extend((entry,))
 
     def accept(self, entries: tuple[Entry, ...]) -> None:
         """A follower's append, after the previous entry was found to match: cut only at a real conflict
@@ -110,7 +136,7 @@ class RaftLog:
                 continue
             if entry.index <= self.last_index:
                 self._truncate(entry.index)
-            self._tail.extend(entries[position:])
+            self._extend(entries[position:])
             return
 
     def commit_to(self, index: int) -> bool:
@@ -170,6 +196,18 @@ class RaftLog:
         self.stable = 0
         self._writes = deque(0 for _ in self._writes)
         self._snapshot, self._snapshot_handed = meta, False
+        self._memberships.restart(meta.index, meta.membership)
+
+    def _extend(self, entries: tuple[Entry, ...]) -> None:
+        """Put entries at the end; a membership among them is in force at once."""
+        self._memberships.add(
+            [
+                MembershipAt(entry.index, self._membership_in(entry.data))
+                for entry in entries
+                if entry.type is EntryType.MEMBERSHIP
+            ]
+        )
+        self._tail.extend(entries)
 
     def _truncate(self, index: int) -> None:
         """Cut off the entries from `index` on, which another leader's entries replace."""
@@ -185,6 +223,7 @@ class RaftLog:
         self.handed = min(self.handed, kept)
         self.stable = min(self.stable, kept)
         self._writes = deque(min(written, kept) for written in self._writes)
+        self._memberships.cut(index)
 
     def _trim(self) -> None:
         """Drop from memory what is both synced and handed out to apply."""

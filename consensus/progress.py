@@ -86,15 +86,19 @@ class Progress:
         self._become(ProgressState.SNAPSHOT, index + 1)
         self.pending_snapshot = index
 
-    def acknowledged(self, index: int) -> bool:
-        """The peer's disk holds the leader's log up to `index`; whether that is news."""
+    def acknowledged(self, index: int, first_index: int) -> bool:
+        """The peer's disk holds the leader's log up to `index`; whether that is news.
+
+        A snapshot that was needed isn't any more once the leader's log, which begins at `first_index`,
+        continues what the peer has: it may have found an older one than was offered, or a newer.
+        """
         moved = index > self.match
         self.match = max(self.match, index)
         self.next = max(self.next, index + 1)
         while self._inflight and self._inflight[0][0] <= index:
             self._free_oldest()
         if self.state is ProgressState.PROBE or (
-            self.state is ProgressState.SNAPSHOT and self.match >= self.pending_snapshot
+            self.state is ProgressState.SNAPSHOT and self.match >= first_index - 1
         ):
             self._become(ProgressState.REPLICATE, self.match + 1)
         return moved

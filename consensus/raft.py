@@ -7,19 +7,9 @@ advance.
 
 from collections import deque
 
-from consensus import election, reads, replication, transfer
-from consensus.errors import (
-    CannotPropose,
-    InvariantBroken,
-    MalformedMessage,
-    NotLeader,
-    ProposalTooLarge,
-    TermAlreadyOpened,
-    TermNotOpened,
-    TransferInProgress,
-    UncommittedFull,
-)
-from consensus.log import LogStorage, entry_size_bytes
+from consensus import election, proposals, reads, replication, transfer
+from consensus.errors import InvariantBroken, MalformedMessage
+from consensus.log import LogStorage
 from consensus.messages import (
     AppendEntries,
     AppendEntriesReply,
@@ -95,7 +85,7 @@ class Raft:
 
     @property
     def membership(self) -> Membership:
-        """The membership this node acts on."""
+        """The membership this node acts on: the newest in its log, committed or not."""
         return self._state.membership
 
     def tick(self) -> None:
@@ -130,15 +120,12 @@ class Raft:
         """Append an entry as leader; the index it got, where it stays if it commits under this term.
 
         Raises NotLeader, TransferInProgress, TermNotOpened, TermAlreadyOpened, ProposalTooLarge (over
-        max_uncommitted_bytes by itself), UncommittedFull (of this leadership's proposals) or CannotPropose.
+        max_uncommitted_bytes by itself), UncommittedFull (of this leadership's proposals); and for a
+        MEMBERSHIP entry TermUncommitted, MembershipUncommitted or IllegalMembership.
         """
         state = self._state
         entry = Entry(self.next_index, state.term, type, bytes(data))
-        self._check_proposal(entry)
-
-        if type is EntryType.OPENING:
-            state.opened = True
-        replication.append_own(state, entry)
+        proposals.propose(state, entry)
         return entry.index
 
     def read_index(self, context: bytes) -> None:
@@ -184,7 +171,7 @@ class Raft:
             or state.log.has_deliverable()
             or self._hard_state_changed()
             or self._soft_state_changed()
-            or (state.role is Role.LEADER and self._leader_has_work())
+            or (state.role is Role.LEADER and _leader_has_work(state))
         )
 
     def ready(self) -> Ready | None:
@@ -198,7 +185,9 @@ class Raft:
         outbox, state.outbox = state.outbox, Outbox()
         snapshot, entries = state.log.hand_out_writes()
         hard_state = self._take_hard_state()
+        must_leave_joint = proposals.must_leave_joint(state)
         state.open_announced = True
+        state.leave_announced = must_leave_joint
         self._number += 1
         self._in_flight.append((self._number, hard_state))
         return Ready(
@@ -210,8 +199,8 @@ class Raft:
             durable_messages=tuple(outbox.durable_messages),
             committed=state.log.deliver(state.config.max_committed_bytes),
             read_states=tuple(outbox.read_states),
-            must_open=self._must_open(),
-            must_leave_joint=self._must_leave_joint(),
+            must_open=proposals.must_open(state),
+            must_leave_joint=must_leave_joint,
             soft_state=self._take_soft_state(),
         )
 
@@ -247,6 +236,7 @@ class Raft:
             uncommitted_bytes=state.uncommitted_bytes,
             transferee=state.transferee,
             membership=state.membership,
+            membership_index=state.log.membership_index,
             peers=tuple(self._peer_status(node) for node in state.peers),
         )
 
@@ -266,7 +256,7 @@ class Raft:
     def _each_election_timeout(self) -> None:
         """What a leader repeats or checks once an election timeout, so that nothing waits for ever."""
         state = self._state
-        state.open_announced = False
+        state.open_announced = state.leave_announced = False
         for peer in state.peers.values():
             peer.offer_snapshot_again()
         if state.config.check_quorum:
@@ -322,48 +312,6 @@ class Raft:
         state.election_elapsed = 0
         state.heard_leader_tick = state.ticks
 
-    def _check_proposal(self, entry: Entry) -> None:
-        """Raise unless the entry may be appended; see `propose`."""
-        state, limit = self._state, self._state.config.max_uncommitted_bytes
-        opening = entry.type is EntryType.OPENING
-        size = entry_size_bytes(entry)
-        if state.role is not Role.LEADER:
-            raise NotLeader(state.leader_id)
-        if state.transferee is not None:
-            raise TransferInProgress(state.transferee)
-        if entry.type is EntryType.MEMBERSHIP:
-            raise CannotPropose(
-                "membership isn't changed by an ordinary proposal; it has a procedure of its own"
-            )
-        if opening and state.opened:
-            raise TermAlreadyOpened(state.term)
-        if not opening and not state.opened:
-            raise TermNotOpened(state.term)
-        if size > limit:
-            raise ProposalTooLarge(size, limit)
-        if state.uncommitted_bytes + size > limit:
-            raise UncommittedFull(limit)
-
-    def _must_open(self) -> int | None:
-        """The term that this leader has still to open; not while it is handing over."""
-        state = self._state
-        waits = state.role is Role.LEADER and not state.opened and state.transferee is None
-        return state.term if waits else None
-
-    def _must_leave_joint(self) -> bool:
-        """Whether this leader must propose the end of a joint membership: one that is committed in its own
-        term.
-        """
-        state = self._state
-        return state.role is Role.LEADER and bool(state.membership.outgoing) and state.has_committed_in_term()
-
-    def _leader_has_work(self) -> bool:
-        """Whether only a leader's Ready says it: an opening to ask for, reads to confirm, appends to send."""
-        state = self._state
-        if not state.open_announced and self._must_open() is not None:
-            return True
-        return reads.wants_round(state) or replication.wants_to_send(state)
-
     def _hard_state_changed(self) -> bool:
         state, handed = self._state, self._handed_hard_state
         return state.term != handed.term or state.vote != handed.vote
@@ -398,3 +346,8 @@ class Raft:
 def _is_granted_pre_vote(message: Message) -> bool:
     """A granted pre-vote carries the asked, later term, which nobody has entered yet."""
     return isinstance(message, RequestVoteReply) and message.pre_vote and message.granted
+
+
+def _leader_has_work(state: State) -> bool:
+    """Whether only a leader's Ready says it: what to ask the caller for, a read round, appends to send."""
+    return proposals.has_to_remind(state) or reads.wants_round(state) or replication.wants_to_send(state)

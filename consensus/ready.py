@@ -27,7 +27,8 @@ class Ready:
     stored from their first index on). `messages` may leave at once; `durable_messages` only when this
     Ready's and all earlier Readys' persisting is synced. `committed` is to be applied, once, in order; all
     of it is synced here already. `must_open` is the term in which this leader must propose its OPENING
-    entry before anything else.
+    entry before anything else; `must_leave_joint` asks it to propose the end of a joint membership, which is
+    committed.
     """
 
     number: int
@@ -65,4 +66,5 @@ class Status:
     uncommitted_bytes: int
     transferee: NodeId | None
     membership: Membership
+    membership_index: int
     peers: tuple[PeerStatus, ...]

@@ -11,11 +11,11 @@ from consensus.messages import (
     AppendEntries,
     AppendEntriesReply,
     Entry,
+    EntryType,
     Heartbeat,
     HeartbeatReply,
     InstallSnapshot,
     NodeId,
-    SnapshotMeta,
 )
 from consensus.progress import Progress
 from consensus.quorum import committed_index
@@ -80,7 +80,7 @@ def handle_append_reply(state: State, peer: Progress, message: AppendEntriesRepl
     peer.recently_active = True
     if not message.success:
         peer.refused(message.index, _probe_from(state, message))
-    elif message.index <= state.log.last_index and peer.acknowledged(message.index):
+    elif message.index <= state.log.last_index and peer.acknowledged(message.index, state.log.first_index):
         advance_commit(state)
 
 
@@ -100,7 +100,6 @@ def handle_snapshot(state: State, message: InstallSnapshot) -> None:
         state.log.commit_to(meta.index)
     else:
         state.log.restore(meta)
-        state.membership = meta.membership
     _acknowledge(state, message.sender, meta.index)
 
 
@@ -114,14 +113,30 @@ def advance_commit(state: State) -> None:
     if index > state.log.commit and state.log.term(index) == state.term:
         state.log.commit_to(index)
         _release_uncommitted(state)
+        _step_down_if_removed(state)
 
 
 def append_own(state: State, entry: Entry) -> None:
-    """Put a proposal at the end of the leader's log; it leaves with the next Ready."""
+    """Put a proposal at the end of the leader's log; it leaves with the next Ready.
+
+    A membership holds from here on, long before it is committed (thesis 4.1).
+    """
     state.log.append(entry)
+    if entry.type is EntryType.MEMBERSHIP:
+        state.adopt_membership()
     size_bytes = entry_size_bytes(entry)
     state.uncommitted.append((entry.index, size_bytes))
     state.uncommitted_bytes += size_bytes
+
+
+def _step_down_if_removed(state: State) -> None:
+    """A leader that a committed membership leaves out leads no longer than that (thesis 4.2.2); the others
+    still hear from it that this is committed.
+    """
+    log = state.log
+    if log.membership_index <= log.commit and not log.membership.is_voter(state.id):
+        send_appends(state)
+        state.become_follower(state.term, None)
 
 
 def _match(state: State, node: NodeId) -> int:
@@ -153,10 +168,9 @@ def _send_append(state: State, node: NodeId, peer: Progress) -> None:
 
 def _offer_snapshot(state: State, node: NodeId, peer: Progress) -> None:
     """The peer needs what is compacted here: only a snapshot can help it."""
-    index = state.log.first_index - 1
-    meta = SnapshotMeta(index, state.log.term(index), state.membership)
+    meta = state.log.snapshot_to_offer()
     state.send(InstallSnapshot(state.id, node, state.term, meta))
-    peer.sent_snapshot(index)
+    peer.sent_snapshot(meta.index)
 
 
 def _acknowledge(state: State, leader: NodeId, index: int) -> None:

@@ -5,6 +5,7 @@ It must not know how messages are handled: election.py, replication.py, transfer
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -41,12 +42,14 @@ class Config:
     factor of two.
 
     `applied` is the index up to which the caller has executed the log: entries after it are delivered
-    again. An election timeout is drawn from [election_ticks, 2 * election_ticks).
+    again. An election timeout is drawn from [election_ticks, 2 * election_ticks). `membership_in` reads
+    what membership the data of a MEMBERSHIP entry puts in force: a pure function, the same everywhere.
     """
 
     id: NodeId
     applied: int
     random: Random
+    membership_in: Callable[[bytes], Membership]
     election_ticks: int = 10
     heartbeat_ticks: int = 1
     pre_vote: bool = True
@@ -91,8 +94,7 @@ class State:
         hard_state = storage.hard_state()
         self.config = config
         self.id = config.id
-        self.log = RaftLog(storage, config.applied)
-        self.membership: Membership = storage.membership()
+        self.log = RaftLog(storage, config.applied, config.membership_in)
         self.term = hard_state.term
         self.vote = hard_state.vote
         self.durable_hard_state = hard_state
@@ -112,6 +114,7 @@ class State:
         self.timeout_now_sent = False
         self.opened = False
         self.open_announced = False
+        self.leave_announced = False
         self.uncommitted_bytes = 0
         self.uncommitted: deque[tuple[int, int]] = deque()
 
@@ -119,6 +122,11 @@ class State:
     def hard_state(self) -> HardState:
         """Term and vote as they are now, synced or not."""
         return HardState(self.term, self.vote)
+
+    @property
+    def membership(self) -> Membership:
+        """The newest membership in the log, committed or not: the one to act on (thesis 4.1)."""
+        return self.log.membership
 
     def become_follower(self, term: int, leader_id: NodeId | None) -> None:
         """Follow `leader_id` in `term`; within a term the vote stays, a newer term has none yet."""
@@ -145,13 +153,15 @@ class State:
         self._reset(self.term)
         self.role = Role.LEADER
         self.leader_id = self.id
-        for node in self.membership.all_nodes():
-            if node != self.id:
-                self.peers[node] = self.new_progress()
+        self.adopt_membership()
 
-    def new_progress(self) -> Progress:
-        """A peer of which nothing is known yet."""
-        return Progress(self.log.last_index + 1, self.config.max_inflight, self.config.max_inflight_bytes)
+    def adopt_membership(self) -> None:
+        """As leader, follow the progress of exactly those whom the membership names."""
+        self.peers = {
+            node: self.peers.get(node) or self._new_progress()
+            for node in self.membership.all_nodes()
+            if node != self.id
+        }
 
     def may_campaign(self) -> bool:
         """Only voters stand for election."""
@@ -188,8 +198,13 @@ class State:
         self.timeout_now_sent = False
         self.opened = False
         self.open_announced = False
+        self.leave_announced = False
         self.uncommitted_bytes = 0
         self.uncommitted = deque()
+
+    def _new_progress(self) -> Progress:
+        """A peer of which nothing is known yet."""
+        return Progress(self.log.last_index + 1, self.config.max_inflight, self.config.max_inflight_bytes)
 
     def _draw_timeout(self) -> int:
         return self.config.election_ticks + self.config.random.randrange(self.config.election_ticks)

@@ -7,7 +7,8 @@ It must not know files or databases. Writing is the caller's work: it persists e
 from typing import Protocol
 
 from consensus.errors import InvariantBroken
-from consensus.messages import Entry, HardState, Membership, SnapshotMeta
+from consensus.membership import MembershipAt, decode_membership
+from consensus.messages import Entry, EntryType, HardState, Membership, SnapshotMeta
 
 ENTRY_OVERHEAD_BYTES = 32
 
@@ -38,8 +39,10 @@ class LogStorage(Protocol):
         """Term and vote; HardState() if none was ever stored."""
         ...
 
-    def membership(self) -> Membership:
-        """The membership in force at the end of the log."""
+    def memberships(self) -> tuple[MembershipAt, ...]:
+        """The membership in force at an index that is applied, and those that entries above it say,
+        ascending.
+        """
         ...
 
     def first_index(self) -> int:
@@ -62,10 +65,13 @@ class LogStorage(Protocol):
 
 
 class MemoryStorage:
-    """A LogStorage in memory, with the writes a caller makes for a Ready."""
+    """A LogStorage in memory, with the writes a caller makes for a Ready.
+
+    The data of its MEMBERSHIP entries has the form of `encode_membership`.
+    """
 
     def __init__(self, membership: Membership, base_index: int = 0, base_term: int = 0) -> None:
-        """An empty log that begins after (`base_index`, `base_term`)."""
+        """An empty log that begins after (`base_index`, `base_term`), where `membership` is in force."""
         self._membership = membership
         self._hard_state = HardState()
         self._base_index = base_index
@@ -76,9 +82,13 @@ class MemoryStorage:
         """See LogStorage."""
         return self._hard_state
 
-    def membership(self) -> Membership:
+    def memberships(self) -> tuple[MembershipAt, ...]:
         """See LogStorage."""
-        return self._membership
+        changes = [entry for entry in self._entries if entry.type is EntryType.MEMBERSHIP]
+        return (
+            MembershipAt(self._base_index, self._membership),
+            *(MembershipAt(entry.index, decode_membership(entry.data)) for entry in changes),
+        )
 
     def first_index(self) -> int:
         """See LogStorage."""
@@ -121,6 +131,8 @@ class MemoryStorage:
         if index <= self._base_index:
             return
         term = self.term(index)
+        held = [each.membership for each in self.memberships() if each.index <= index]
+        self._membership = held[-1]
         del self._entries[: index - self._base_index]
         self._base_index, self._base_term = index, term
 

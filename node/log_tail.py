@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from consensus.errors import InvariantBroken
+from consensus.membership import MembershipAt
 from consensus.messages import Entry, HardState, Membership
 from consensus.storage import entry_size_bytes, limit_bytes
 from ledger.block import Block, Parent, decode_block, parent_of
 from ledger.envelope import Envelope
-from ledger.records import Progress
 from ledger.state import basis_height
 from node.records import CorruptRecord, block_key
 from node.store import Store
@@ -37,25 +37,25 @@ class Link(NamedTuple):
 def link_after(link: Link, block: Block) -> Link:
     """The link that `block` makes when it follows `link`."""
     header = block.header
-    return Link(parent_of(block), basis_height(link.parent.term, link.basis, header.height, header.term))
+    return Link(
+        parent_of(block, link.parent), basis_height(link.parent.term, link.basis, header.height, header.term)
+    )
 
 
 class LogTail:
     """A consensus LogStorage, plus what is known of every block above the executed height."""
 
-    def __init__(self, store: Store, progress: Progress, voters: Sequence[str]) -> None:
-        """Begin from the stored log; `progress` is the executed state, of a height within that log."""
+    def __init__(self, store: Store, executed: Link, voters: Sequence[str]) -> None:
+        """Begin from the stored log; `executed` is the last executed block, of a height within that log."""
         self._store = store
         self._membership = Membership(tuple(voters))
         self._entries: dict[int, Entry] = {}
         self._cached_bytes = 0
         self._staged: dict[tuple[int, int], Checked] = {}
         self._checked: dict[int, Checked] = {}
-        parent = Parent(progress.block_hash, progress.height, progress.term, progress.time_ms)
-        self._links = {progress.height: Link(parent, progress.basis_height)}
-        self.last_height = progress.height
-        self.executed = progress.height
-        for height in range(progress.height + 1, store.log_end + 1):
+        self.executed = self.last_height = executed.parent.height
+        self._links = {self.executed: executed}
+        for height in range(self.executed + 1, store.log_end + 1):
             self.take((self._stored(height),))
 
     # What Raft reads: see consensus.storage.LogStorage.
@@ -64,9 +64,9 @@ class LogTail:
         """Term and vote as stored."""
         return self._store.hard_state()
 
-    def membership(self) -> Membership:
+    def memberships(self) -> tuple[MembershipAt, ...]:
         """The voters of genesis."""
-        return self._membership
+        return (MembershipAt(0, self._membership),)
 
     def first_index(self) -> int:
         """The whole log is kept."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from consensus.errors import MalformedMessage
+from consensus.membership import decode_membership
 from consensus.messages import (
     AppendEntries,
     Heartbeat,
@@ -22,11 +23,12 @@ from consensus.messages import (
 from consensus.raft import Config, Raft, Ready
 from ledger.block import Header
 from ledger.envelope import Envelope
+from ledger.state import executed_parent
 from node.driver_config import DriverConfig, Ports
 from node.evidence import keep_invalid_entry
 from node.executor import Committed
 from node.intake import Executed, Intake, InvalidEntry, Surroundings
-from node.log_tail import Checked, LogTail
+from node.log_tail import Checked, Link, LogTail
 from node.log_writer import LogWriter
 from node.marks import Marks
 from node.mempool import Mempool
@@ -77,8 +79,10 @@ class RaftLoop:
         self._store = store
         self._hooks = hooks
         self._mempool, self._verified, self._marks, self._counters = shared
-        progress = hooks.executed().progress
-        self.tail = LogTail(store, progress, voters)
+        executed = hooks.executed()
+        progress = executed.progress
+        link = Link(executed_parent(progress, executed.registry), progress.basis_height)
+        self.tail = LogTail(store, link, voters)
         self.raft = Raft(_raft_config(config, ports, progress.height), self.tail)
         self._writer = LogWriter(store, ports.disk, self._synced, hooks.turn, hooks.failed)
         self._intake = self._make_intake()
@@ -251,6 +255,7 @@ def _raft_config(config: DriverConfig, ports: Ports, applied: int) -> Config:
         id=config.node_id,
         applied=applied,
         random=ports.random,
+        membership_in=decode_membership,
         election_ticks=config.election_ticks,
         heartbeat_ticks=config.heartbeat_ticks,
     )

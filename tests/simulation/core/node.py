@@ -10,6 +10,7 @@ from random import Random
 from typing import Protocol
 
 from consensus.errors import NoLeader, NotLeader, TermAlreadyOpened, TermNotOpened, TransferInProgress
+from consensus.membership import decode_membership
 from consensus.messages import Entry, EntryType, InstallSnapshot, Membership, Message, NodeId, ReadState
 from consensus.raft import Config, Raft, Ready
 from tests.simulation.core.disk import SimulatedDisk
@@ -171,6 +172,7 @@ class SimulatedNode:
             id=self.id,
             applied=self.applied,
             random=self._world.random,
+            membership_in=decode_membership,
             election_ticks=profile.election_ticks,
             heartbeat_ticks=profile.heartbeat_ticks,
             max_inflight=rates.max_inflight,

@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from consensus.log import MemoryStorage
+from consensus.membership import decode_membership
 from consensus.messages import (
     Entry,
     EntryType,
@@ -83,6 +84,7 @@ class Board:
                 id=name,
                 applied=player.applied[-1].index if player.applied else 0,
                 random=NoJitter(),
+                membership_in=decode_membership,
                 pre_vote=options.pre_vote,
                 check_quorum=options.check_quorum,
                 max_inflight=options.max_inflight,

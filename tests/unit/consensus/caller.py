@@ -4,6 +4,7 @@ It must not check anything itself.
 """
 
 from consensus.log import MemoryStorage
+from consensus.membership import decode_membership
 from consensus.messages import (
     AppendEntriesReply,
     EntryType,
@@ -25,7 +26,7 @@ class NoJitter:
         return 0
 
 
-CONFIG = Config(id="a", applied=0, random=NoJitter())
+CONFIG = Config(id="a", applied=0, random=NoJitter(), membership_in=decode_membership)
 
 
 class Caller:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from consensus.errors import InvariantBroken
 from consensus.log import LogStorage, MemoryStorage, RaftLog, entry_size_bytes, limit_bytes
+from consensus.membership import decode_membership
 from consensus.messages import Entry, EntryType, Membership, SnapshotMeta
 from consensus.storage import ENTRY_OVERHEAD_BYTES
 
@@ -21,6 +22,10 @@ def _storage(*terms: int, base_index: int = 0, base_term: int = 0) -> MemoryStor
     storage = MemoryStorage(MEMBERSHIP, base_index, base_term)
     storage.append(_entries(base_index + 1, *terms))
     return storage
+
+
+def _log(storage: LogStorage, applied: int) -> RaftLog:
+    return RaftLog(storage, applied, decode_membership)
 
 
 def _write(log: RaftLog, storage: MemoryStorage) -> tuple[Entry, ...]:
@@ -78,7 +83,7 @@ def test_limit_bytes_gives_at_least_one(room: int, count: int) -> None:
 @pytest.mark.parametrize("applied", [4, 5, 6])
 def test_starts_from_storage(applied: int) -> None:
     """Applied may be anywhere from the entry before the first to the last."""
-    log = RaftLog(_storage(5, 5, base_index=4, base_term=3), applied)
+    log = _log(_storage(5, 5, base_index=4, base_term=3), applied)
     assert (log.first_index, log.last_index, log.last_term) == (5, 6, 5)
     assert (log.commit, log.delivered, log.stable, log.handed) == (applied, applied, 6, 6)
     assert log.term(4) == 3
@@ -88,12 +93,12 @@ def test_starts_from_storage(applied: int) -> None:
 def test_applied_outside_the_stored_log_is_refused(applied: int) -> None:
     """A state that is ahead of its log, or behind what was compacted, isn't this log's."""
     with pytest.raises(InvariantBroken, match=f"applied index {applied}"):
-        RaftLog(_storage(5, 5, base_index=4, base_term=3), applied)
+        _log(_storage(5, 5, base_index=4, base_term=3), applied)
 
 
 def test_term_outside_the_log_is_refused() -> None:
     """Before the compacted index and after the end."""
-    log = RaftLog(_storage(5, 5, base_index=4, base_term=3), 4)
+    log = _log(_storage(5, 5, base_index=4, base_term=3), 4)
     for index in (3, 7):
         with pytest.raises(InvariantBroken, match=f"term at {index}"):
             log.term(index)
@@ -102,7 +107,7 @@ def test_term_outside_the_log_is_refused() -> None:
 
 def test_only_a_conflict_truncates() -> None:
     """Entries that are held already leave a longer log alone; a conflict cuts and replaces."""
-    log = RaftLog(_storage(1, 1, 1), 0)
+    log = _log(_storage(1, 1, 1), 0)
     log.accept(_entries(1, 1, 1))
     assert (log.last_index, log.handed, log.stable) == (3, 3, 3)
     log.accept(_entries(2, 1, 2))
@@ -112,7 +117,7 @@ def test_only_a_conflict_truncates() -> None:
 
 def test_a_committed_entry_is_never_cut() -> None:
     """The entry at the commit index is safe; the one after it isn't."""
-    log = RaftLog(_storage(1, 1, 1), 0)
+    log = _log(_storage(1, 1, 1), 0)
     log.commit_to(2)
     with pytest.raises(InvariantBroken, match="entry 2 is committed"):
         log.accept(_entries(2, 9))
@@ -122,7 +127,7 @@ def test_a_committed_entry_is_never_cut() -> None:
 
 def test_commit_stays_within_the_log_and_never_falls() -> None:
     """At the last index it's taken, past it the node has lost entries."""
-    log = RaftLog(_storage(1, 1), 0)
+    log = _log(_storage(1, 1), 0)
     assert log.commit_to(2)
     assert not log.commit_to(1)
     assert log.commit == 2
@@ -133,7 +138,7 @@ def test_commit_stays_within_the_log_and_never_falls() -> None:
 def test_an_overwritten_write_in_flight_is_handed_out_again() -> None:
     """The replacing entries are new writes, and the old write's completion says nothing about them."""
     storage = _storage(1)
-    log = RaftLog(storage, 0)
+    log = _log(storage, 0)
     log.accept(_entries(2, 2, 2, 2))
     _, first = log.hand_out_writes()
     log.accept(_entries(3, 3))
@@ -153,7 +158,7 @@ def test_an_overwritten_write_in_flight_is_handed_out_again() -> None:
 def test_delivers_once_what_is_committed_and_synced() -> None:
     """Unsynced entries wait; the byte limit splits; nothing comes twice."""
     storage = _storage()
-    log = RaftLog(storage, 0)
+    log = _log(storage, 0)
     log.accept(_entries(1, 1, 1, 1))
     log.commit_to(2)
     assert log.deliver(NO_LIMIT) == ()
@@ -167,7 +172,7 @@ def test_delivers_once_what_is_committed_and_synced() -> None:
 
 def test_entries_are_read_from_disk_and_from_memory() -> None:
     """Up to the tail they come from storage, then from memory, and after the end there are none."""
-    log = RaftLog(_storage(1, 1), 2)
+    log = _log(_storage(1, 1), 2)
     log.accept(_entries(3, 2, 2))
     assert log.entries_from(1, NO_LIMIT) == _entries(1, 1, 1)
     assert log.entries_from(3, NO_LIMIT) == _entries(3, 2, 2)
@@ -179,19 +184,19 @@ def test_entries_are_read_from_disk_and_from_memory() -> None:
 )
 def test_last_index_of_term_at_most_skips_terms(index: int, term: int, found: int) -> None:
     """The search goes down whole terms, and ends at the start of the log."""
-    log = RaftLog(_storage(1, 2, 2, 2, 4, 4), 0)
+    log = _log(_storage(1, 2, 2, 2, 4, 4), 0)
     assert log.last_index_of_term_at_most(index, term) == found
 
 
 def test_last_index_of_term_at_most_ends_at_what_is_compacted() -> None:
     """Nothing below the first index is asked for its term."""
-    log = RaftLog(_storage(5, 5, base_index=4, base_term=3), 4)
+    log = _log(_storage(5, 5, base_index=4, base_term=3), 4)
     assert log.last_index_of_term_at_most(6, 1) == 4
 
 
 def test_up_to_date_compares_terms_before_lengths() -> None:
     """A later last term wins over a longer log; with equal terms the longer wins; equality suffices."""
-    log = RaftLog(_storage(1, 3, 3), 0)
+    log = _log(_storage(1, 3, 3), 0)
     assert log.is_up_to_date(3, 3)
     assert log.is_up_to_date(1, 4)
     assert not log.is_up_to_date(2, 3)
@@ -200,7 +205,7 @@ def test_up_to_date_compares_terms_before_lengths() -> None:
 
 def test_append_must_follow_the_last_entry() -> None:
     """The leader can't leave a gap."""
-    log = RaftLog(_storage(1), 0)
+    log = _log(_storage(1), 0)
     with pytest.raises(InvariantBroken, match="entry 3 can't follow 1"):
         log.append(_entries(3, 1)[0])
 
@@ -210,7 +215,7 @@ def test_a_snapshot_replaces_the_log() -> None:
     after it.
     """
     storage = _storage(1)
-    log = RaftLog(storage, 0)
+    log = _log(storage, 0)
     log.accept(_entries(2, 1, 1, 1, 1, 1, 1, 1, 1))
     log.hand_out_writes()
     meta = SnapshotMeta(7, 3, MEMBERSHIP)
@@ -232,7 +237,7 @@ def test_a_snapshot_replaces_the_log() -> None:
 
 def test_a_snapshot_behind_the_commit_index_is_refused() -> None:
     """Going back would undo what was delivered."""
-    log = RaftLog(_storage(1, 1), 2)
+    log = _log(_storage(1, 1), 2)
     with pytest.raises(InvariantBroken, match="snapshot at 2"):
         log.restore(SnapshotMeta(2, 1, MEMBERSHIP))
 
@@ -243,7 +248,7 @@ def test_disk_ends_up_as_the_log(steps: list[tuple[int, int, bool]]) -> None:
     list.
     """
     storage = _storage()
-    log = RaftLog(storage, 0)
+    log = _log(storage, 0)
     twin: list[Entry] = []
     pending: list[tuple[Entry, ...]] = []
     for term, (back, count, sync) in enumerate(steps, 1):

@@ -4,11 +4,14 @@ import pytest
 
 from consensus.progress import Progress, ProgressState
 
+FIRST_INDEX = 1
+"""Where the leader's log begins, unless a test says otherwise."""
+
 
 def _replicating(match: int = 5, max_inflight: int = 2, max_inflight_bytes: int = 100) -> Progress:
     peer = Progress(match + 1, max_inflight, max_inflight_bytes)
     peer.sent_append(match, 0, 0)
-    peer.acknowledged(match)
+    peer.acknowledged(match, FIRST_INDEX)
     return peer
 
 
@@ -46,7 +49,7 @@ def test_the_window_is_bounded_by_messages_and_bytes(count: int, size: int) -> N
         peer.sent_append(6 + number, size, 0)
     assert not peer.wants_append(9, 0)
     assert peer.in_flight == count
-    peer.acknowledged(6)
+    peer.acknowledged(6, FIRST_INDEX)
     assert peer.wants_append(9, 0)
 
 
@@ -90,7 +93,7 @@ def test_a_new_commit_index_is_pushed_once() -> None:
 def test_acknowledgements_never_go_back() -> None:
     """A late, lower one is no news."""
     peer = _replicating()
-    assert not peer.acknowledged(3)
+    assert not peer.acknowledged(3, FIRST_INDEX)
     assert (peer.match, peer.next) == (5, 6)
 
 
@@ -166,10 +169,10 @@ def test_a_reported_snapshot_is_followed_by_a_probe(ok: bool, following: int) ->
 
 @pytest.mark.parametrize(("index", "state"), [(19, ProgressState.SNAPSHOT), (20, ProgressState.REPLICATE)])
 def test_an_acknowledged_snapshot_replicates(index: int, state: ProgressState) -> None:
-    """An acknowledgement at the snapshot's index shows that it was installed; one before it doesn't."""
+    """A snapshot is needed until the peer holds what the leader's log, from 21 on, continues."""
     peer = _replicating()
-    peer.sent_snapshot(20)
-    peer.acknowledged(index)
+    peer.sent_snapshot(25)
+    peer.acknowledged(index, 21)
     assert peer.state is state
 
 

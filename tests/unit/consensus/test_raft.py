@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from consensus.errors import (
-    CannotPropose,
     ConsensusError,
     InvariantBroken,
     MalformedMessage,
@@ -98,12 +97,6 @@ def test_proposed_data_is_kept_as_it_was() -> None:
     ready = caller.raft.ready()
     assert ready is not None
     assert [entry.data for entry in ready.entries] == [b"before"]
-
-
-def test_a_membership_entry_is_not_proposed_like_others() -> None:
-    """It has rules of its own."""
-    with pytest.raises(CannotPropose):
-        leader().raft.propose(b"x", EntryType.MEMBERSHIP)
 
 
 def test_readys_are_advanced_in_order() -> None:
