@@ -1,0 +1,85 @@
+"""A node's admin port as its operators use it: one question at a time, over mutual TLS.
+
+It must not know what the answers are used for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import aiohttp
+import msgspec
+
+from node import tls
+from node.admin import REPORT_PATH, TRANSFER_PATH, AdminRefusal, HandingOver
+from node.provision import ProvisionedNetwork
+from node.report import NodeReport
+
+TIMEOUT_S = 2.0
+
+
+class AdminUnreachable(Exception):
+    """The admin port can't be asked; the text says which and why."""
+
+
+class AdminRefused(Exception):
+    """The node didn't do what was asked; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdminPort:
+    """Where a node's admin port is (`https://HOST:PORT`), whose certificate it must show, and ours."""
+
+    url: str
+    server_name: str
+    files: tls.TlsFiles
+
+
+def admin_port(network: ProvisionedNetwork, node: str) -> AdminPort:
+    """The admin port of a node of a network whose folder is here, operators' certificates included."""
+    place = next(place for place in network.nodes if place.id == node)
+    return AdminPort(place.admin_url, tls.node_name(node, network.name), network.operator_files(place.member))
+
+
+async def ask(port: AdminPort, path: str, method: str = "GET") -> tuple[int, str]:
+    """Status and text of one request; raises AdminUnreachable."""
+    context = tls.peer_client_context(port.files)
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.request(
+                method, port.url + path, ssl=context, server_hostname=port.server_name
+            ) as response,
+        ):
+            return response.status, await response.text()
+    except TimeoutError as error:
+        raise AdminUnreachable(f"{port.url} gave no answer within {TIMEOUT_S} s") from error
+    except aiohttp.ClientError as error:
+        raise AdminUnreachable(f"{port.url}: {_reason(error)}") from error
+
+
+async def report(port: AdminPort) -> NodeReport:
+    """Where the node stands; raises AdminUnreachable, AdminRefused."""
+    status, text = await ask(port, REPORT_PATH)
+    if status != 200:
+        raise AdminRefused(text.strip())
+    return msgspec.json.decode(text, type=NodeReport)
+
+
+async def hand_over(port: AdminPort, to: str | None) -> str:
+    """Have a leader hand over to a voter, or to the furthest; who it is. Raises as `report`."""
+    query = "" if to is None else f"?to={to}"
+    status, text = await ask(port, TRANSFER_PATH + query, "POST")
+    if status == 202:
+        return msgspec.json.decode(text, type=HandingOver).to
+    raise AdminRefused(msgspec.json.decode(text, type=AdminRefusal).reason if status == 409 else text.strip())
+
+
+def _reason(error: aiohttp.ClientError) -> str:
+    """What went wrong, in words that say nothing of the address twice."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return str(error.certificate_error)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return error.os_error.strerror or str(error.os_error)
+    return str(error) or type(error).__name__
