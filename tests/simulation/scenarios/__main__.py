@@ -15,6 +15,8 @@ def main(names: list[str]) -> str | None:
     """Play them; what failed, or None."""
     paths = [SCENARIOS / f"{name}.txt" for name in names] or sorted(SCENARIOS.glob("*.txt"))
     for path in paths:
+        if not path.exists():
+            return f"there is no scenario {path.stem}; they are the files *.txt of {SCENARIOS}"
         try:
             play_file(path)
         except ScenarioFailed as failure:

@@ -1,0 +1,48 @@
+"""The bugs that ledgers and Raft implementations have really had; each is planted at least once.
+
+It must not know where or how. The names are what a mutant's field `bug` says.
+"""
+
+from typing import Final
+
+CONSENSUS: Final = {
+    "figure-8": "Counting replicas for an entry of an older term.",
+    "read-before-own-commit": "Serving ReadIndex before the term's first commit.",
+    "old-ack-newer-read": "An old acknowledgement confirms a newer read.",
+    "hint-is-match": "Taking the hint of a refusal for a match.",
+    "truncating-without-conflict": "Cutting the log where nothing conflicts.",
+    "truncating-on-step-down": "Cutting the log on stepping down.",
+    "vote-lost-on-step-down": "Losing the vote on stepping down within a term.",
+    "higher-term-is-vote": "Taking a higher term for a vote.",
+    "pre-vote-refusal-without-term": "Pre-vote refusals without a term: a deadlock.",
+    "own-unsynced-copy": "Counting one's own unsynced copy.",
+    "overwritten-write-in-flight": "Overwriting an append in flight without writing the new one.",
+    "promise-before-fsync": "Acknowledging or voting before the disk has it.",
+    "applied-apart-from-state": "Storing the applied height apart from the state.",
+    "probe-without-exit": "A probe that waits for ever for a lost answer.",
+    "snapshot-without-exit": "A snapshot in transit that is never offered again.",
+    "throttle-without-exit": "A full window that nothing frees.",
+    "removed-node-disturbs": "A removed node's candidacies depose the leader.",
+    "transfer-survives-step-down": "A transfer under way that outlives the leadership.",
+    "mutated-after-emission": "A message or batch that changes after it was handed out.",
+    "middle-taken-for-tail": "A bad checksum in the middle taken for a torn tail.",
+    "opening-within-look-back": "No opening block beyond the look-back: nobody can take over.",
+}
+"""Of consensus and of the driver around it."""
+
+LEDGER: Final = {
+    "double-execution": "A payment that stands on the chain twice is executed twice.",
+    "overdraft": "An account pays out one unit more than it has.",
+    "id-before-authority": "A stranger uses up another's transaction id.",
+    "retry-after-rotation": "A retry after a change of keys is refused, though the payment was made.",
+    "expired": "A payment is executed at the end of its validity.",
+    "half-is-no-majority": "Half of the members govern.",
+    "below-quorum": "A certificate of too few signatures, or of one node's twice.",
+    "sealed-twice": "A node seals one height twice.",
+    "seal-before-sync": "A seal leaves before what it certifies is on the disk.",
+    "basis-of-opening": "An opening block takes the values of its own height.",
+    "unverified-signature": "A block is acknowledged though a payment's signature is another's.",
+}
+"""Of the rules, and of how a node follows them."""
+
+KNOWN: Final = CONSENSUS | LEDGER
