@@ -160,7 +160,7 @@ def _replay(
     executed = _execute(work, state, block, envelopes)
     if executed is None:
         return False
-    _check_seals(work, chain, executed, scheduled.certifiers, own_node)
+    _check_seals(work, chain, executed, state.certifiers, own_node)
     _count(work, state, executed, envelopes)
     kept.write(executed.changes)
     state.apply(executed)

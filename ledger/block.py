@@ -11,11 +11,13 @@ from typing import Final, Literal
 
 import msgspec
 
-from ledger.certificate import Certifiers
-from ledger.codec import Malformed, Record, decode, encode
+from ledger.codec import Malformed, Record, decode, encode, present
 from ledger.envelope import Envelope, EnvelopeLimits, decode_envelope
 from ledger.fields import Bin16, Bin32, Bin64, NodeId, Uint
+from ledger.genesis import FIRST_EPOCH, FIRST_MEMBERSHIP_VERSION, decode_genesis
+from ledger.genesis import network_id as network_id_of
 from ledger.keys import BadSignature, tagged_hash, verify
+from ledger.membership import Change, Decision, Membership, OptionalChange, next_change
 from ledger.merkle import root
 from ledger.parameters import Parameters
 
@@ -32,7 +34,10 @@ class InvalidBlock(Exception):
 
 
 class Header(Record, frozen=True):
-    """What the proposer signs. `change` is empty in this version."""
+    """What the proposer signs.
+
+    `membership_version` is that before the block; `change` is empty, or the membership after it.
+    """
 
     format: Literal[1]
     network_id: Bin32
@@ -45,7 +50,7 @@ class Header(Record, frozen=True):
     boot: Bin16
     rules: Uint
     membership_version: Uint
-    change: tuple[()]
+    change: OptionalChange
     tx_root: Bin32
     tx_count: Uint
     body_bytes: Uint
@@ -71,28 +76,35 @@ class Block(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """What a block must follow. After genesis: the network id, height 0, term 0 and genesis's time."""
+    """What a block must follow, and the membership after it, whose version counts the changes.
+
+    After genesis: the network id, height 0, term 0, genesis's time, and all its nodes as voters.
+    """
 
     hash: bytes
     height: int
     term: int
     time_ms: int
+    epoch: int
+    membership: Membership
+    membership_version: int
 
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
     """The values in force for one block, looked up at its basis height.
 
-    `activation_waits`: some value known so far takes effect above the block's height, so a leader fills up
-    with empty blocks. It is no part of validity: nodes that have executed less may not know of it yet.
+    `membership_decision` is the newest in force at the block's own height, with its version; `node_keys` are
+    those of all nodes registered so far. `activation_waits`: some value known so far takes effect above the
+    block's height, so a leader fills up with empty blocks. It is no part of validity: nodes that have
+    executed less may not know of it yet.
     """
 
     network_id: bytes
-    epoch: int
     parameters: Parameters
     rules: int
-    membership_version: int
-    certifiers: Certifiers
+    membership_decision: tuple[int, Decision]
+    node_keys: Mapping[str, bytes]
     activation_waits: bool = False
 
 
@@ -101,20 +113,27 @@ def block_hash(header_raw: bytes) -> bytes:
     return tagged_hash("header", header_raw)
 
 
-def parent_of(block: Block) -> Parent:
-    """The block as the parent of the next one."""
-    return Parent(block.hash, block.header.height, block.header.term, block.header.time_ms)
+def parent_of(block: Block, before: Parent) -> Parent:
+    """The block as the parent of the next one; `before` is what it follows itself."""
+    header = block.header
+    membership = header.change[0].membership if header.change else before.membership
+    version = before.membership_version + len(header.change)
+    return Parent(block.hash, header.height, header.term, header.time_ms, header.epoch, membership, version)
 
 
-def parent_of_header(header_raw: bytes) -> Parent:
-    """The same from a header's bytes alone; raises Malformed."""
-    header = decode(header_raw, Header)
-    return Parent(block_hash(header_raw), header.height, header.term, header.time_ms)
-
-
-def genesis_parent(network_id: bytes, time_ms: int) -> Parent:
-    """Genesis as the parent of height 1."""
-    return Parent(network_id, 0, 0, time_ms)
+def genesis_parent(genesis_raw: bytes) -> Parent:
+    """Genesis as the parent of height 1; raises Malformed."""
+    genesis = decode_genesis(genesis_raw)
+    voters = tuple(node.id for node in genesis.nodes)
+    return Parent(
+        network_id_of(genesis_raw),
+        0,
+        0,
+        genesis.time_ms,
+        FIRST_EPOCH,
+        Membership(voters),
+        FIRST_MEMBERSHIP_VERSION,
+    )
 
 
 def is_opening(block: Block, parent: Parent) -> bool:
@@ -144,16 +163,18 @@ def make_block(
     boot: bytes,
     body: Sequence[bytes],
     sign: Callable[[bytes], bytes],
+    change: Change | None = None,
 ) -> Block:
     """The block of the envelopes `body` after `parent`; `sign` gives the proposer's signature over a digest.
 
-    `time_ms` is the proposer's clock; the block's time is never before its parent's.
+    `time_ms` is the proposer's clock; the block's time is never before its parent's. `change` is what
+    `next_change` gives, where the block is to take that step.
     """
     leaf_hashes = _leaf_hashes(body)
     header = Header(
         format=BLOCK_FORMAT,
         network_id=scheduled.network_id,
-        epoch=scheduled.epoch,
+        epoch=parent.epoch,
         height=parent.height + 1,
         term=term,
         parent_hash=parent.hash,
@@ -161,8 +182,8 @@ def make_block(
         proposer=proposer,
         boot=boot,
         rules=scheduled.rules,
-        membership_version=scheduled.membership_version,
-        change=(),
+        membership_version=parent.membership_version,
+        change=present(change),
         tx_root=root(leaf_hashes),
         tx_count=len(body),
         body_bytes=sum(map(len, body)),
@@ -178,9 +199,10 @@ def check_header(block: Block, parent: Parent, scheduled: Scheduled) -> None:
     """Check rules 1 to 4 of validity, the proposer's signature included; raises InvalidBlock."""
     _check_link(block.header, parent, scheduled)
     _check_opening(block, parent)
-    _check_scheduled(block.header, scheduled)
+    _expect(block.header, "rules", block.header.rules, scheduled.rules)
+    _check_change(block, parent, scheduled)
     _check_body(block, scheduled.parameters)
-    _check_proposer(block, scheduled.certifiers)
+    _check_proposer(block, parent.membership, scheduled.node_keys)
 
 
 def decode_body(
@@ -222,7 +244,7 @@ def _place(block: Block, index: int) -> str:
 
 def _check_link(header: Header, parent: Parent, scheduled: Scheduled) -> None:
     _expect(header, "network_id", header.network_id, scheduled.network_id)
-    _expect(header, "epoch", header.epoch, scheduled.epoch)
+    _expect(header, "epoch", header.epoch, parent.epoch)
     _expect(header, "height", header.height, parent.height + 1)
     _expect(header, "parent_hash", header.parent_hash, parent.hash)
     if header.term < parent.term:
@@ -239,9 +261,22 @@ def _check_opening(block: Block, parent: Parent) -> None:
         raise InvalidBlock(f"block {header.height} opens term {header.term}: it must be empty")
 
 
-def _check_scheduled(header: Header, scheduled: Scheduled) -> None:
-    _expect(header, "rules", header.rules, scheduled.rules)
-    _expect(header, "membership_version", header.membership_version, scheduled.membership_version)
+def _check_change(block: Block, parent: Parent, scheduled: Scheduled) -> None:
+    """A change is the one next step towards what was decided; when is its leader's choice."""
+    header = block.header
+    _expect(header, "membership_version", header.membership_version, parent.membership_version)
+    if not header.change:
+        return
+    if is_opening(block, parent):
+        raise InvalidBlock(
+            f"block {header.height} opens term {header.term}: it must not change the membership"
+        )
+    due = next_change(parent.membership, scheduled.membership_decision)
+    if header.change != present(due):
+        raise InvalidBlock(
+            f"block {header.height}: its change of the membership is not the next step of decision "
+            f"{scheduled.membership_decision[0]}"
+        )
 
 
 def _check_body(block: Block, parameters: Parameters) -> None:
@@ -259,9 +294,9 @@ def _check_body(block: Block, parameters: Parameters) -> None:
     _expect(header, "tx_root", header.tx_root, root(block.leaf_hashes))
 
 
-def _check_proposer(block: Block, certifiers: Certifiers) -> None:
+def _check_proposer(block: Block, membership: Membership, node_keys: Mapping[str, bytes]) -> None:
     header = block.header
-    key = certifiers.key_of(header.proposer)
+    key = node_keys.get(header.proposer) if membership.votes(header.proposer) else None
     if key is None:
         raise InvalidBlock(
             f"block {header.height}: its proposer {header.proposer} does not vote at this height"

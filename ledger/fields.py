@@ -38,6 +38,7 @@ Scale = Annotated[int, Meta(ge=0, le=MAX_SCALE)]
 MemberId = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,16}\Z")]
 NodeId = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}\Z")]
 AssetCode = Annotated[str, Meta(pattern=r"^[A-Z0-9]{3,12}\Z")]
+OptionalNodeId = Annotated[tuple[NodeId, ...], Meta(max_length=1)]
 NetworkName = Annotated[str, Meta(pattern=r"^[a-z]{3,16}\Z")]
 DisplayName = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,70}\Z")]
 

@@ -20,8 +20,16 @@ from ledger.certificate import (
     encode_seal,
     seal_hash,
 )
-from ledger.genesis import FIRST_EPOCH, Genesis, decode_genesis, issuance_tx_id, network_id
+from ledger.genesis import (
+    FIRST_EPOCH,
+    FIRST_MEMBERSHIP_VERSION,
+    Genesis,
+    decode_genesis,
+    issuance_tx_id,
+    network_id,
+)
 from ledger.keys import account_id
+from ledger.membership import Decision, MembershipRecord
 from ledger.merkle import EMPTY_ROOT, Frontier
 from ledger.records import (
     VOTING,
@@ -95,7 +103,9 @@ def genesis_registry(genesis: Genesis) -> Registry:
         MappingProxyType({asset.code: asset for asset in assets}),
         Schedule(FIRST_VERSION, ((0, genesis.parameters),)),
         Schedule(FIRST_VERSION, ((0, genesis.rules),)),
-        Schedule(FIRST_VERSION, ((0, certifiers),)),
+        Schedule(FIRST_VERSION, ((0, Decision()),)),
+        MembershipRecord(FIRST_MEMBERSHIP_VERSION, tuple(n.id for n in genesis.nodes), (), (), 0),
+        ((0, certifiers),),
     )
 
 

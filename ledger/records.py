@@ -31,6 +31,7 @@ CREDIT_FREEZES: Final = int(Flag.NO_CREDIT | Flag.ISSUER_NO_CREDIT)
 REGISTERED: Final = 0
 VOTING: Final = 1
 RETIRED: Final = 2
+LEARNER: Final = 3
 
 ACCOUNT_PREFIX: Final = b"a"
 REGISTRY_PREFIX: Final = b"k"
@@ -49,7 +50,9 @@ STATE_PREFIXES: Final = (
 
 PARAMETERS_SCHEDULE: Final = b"schedule/parameters"
 RULES_SCHEDULE: Final = b"schedule/rules"
-CERTIFIERS_SCHEDULE: Final = b"schedule/certifiers"
+MEMBERSHIP_SCHEDULE: Final = b"schedule/membership"
+MEMBERSHIP: Final = b"membership"
+CERTIFIERS_PREFIX: Final = b"certifiers/"
 
 
 class Account(Record, frozen=True):
@@ -254,6 +257,11 @@ def node_key(node: str) -> bytes:
 def asset_key(code: str) -> bytes:
     """The registry key of an asset."""
     return b"asset/" + code.encode()
+
+
+def certifiers_key(from_height: int) -> bytes:
+    """The registry key of the certifiers in force from this height on."""
+    return CERTIFIERS_PREFIX + from_height.to_bytes(8, "big")
 
 
 def key_hash(key: bytes) -> bytes:

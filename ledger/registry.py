@@ -12,11 +12,17 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import TypeVar
 
+from msgspec import structs
+
 from ledger import records, schedule
-from ledger.certificate import Certifiers
+from ledger.certificate import Certifier, Certifiers
 from ledger.codec import Malformed, Record, decode
+from ledger.membership import Change, Decision, MembershipRecord
 from ledger.parameters import Parameters
 from ledger.records import (
+    LEARNER,
+    RETIRED,
+    VOTING,
     AssetRecord,
     MemberRecord,
     NodeRecord,
@@ -40,7 +46,9 @@ class Registry:
     assets: Mapping[str, AssetRecord]
     parameters: Schedule[Parameters]
     rules: Schedule[int]
-    certifiers: Schedule[Certifiers]
+    membership_decisions: Schedule[Decision]
+    membership: MembershipRecord
+    certifiers: tuple[tuple[int, Certifiers], ...]
 
     def with_member(self, member: MemberRecord) -> Registry:
         """The registry with this member added or changed."""
@@ -58,6 +66,40 @@ class Registry:
         """The registry with this schedule of parameters."""
         return replace(self, parameters=parameters)
 
+    def with_membership_decisions(self, decisions: Schedule[Decision]) -> Registry:
+        """The registry with this schedule of decisions about the membership."""
+        return replace(self, membership_decisions=decisions)
+
+    def with_change(self, change: Change, height: int) -> Registry:
+        """The registry once the block at `height` has put this membership in force."""
+        before, after = self.membership.membership, change.membership
+        nodes = dict(self.nodes)
+        for node in {*before.nodes, *after.nodes}:
+            status = VOTING if after.votes(node) else LEARNER if node in after else RETIRED
+            nodes[node] = structs.replace(nodes[node], status=status)
+        record = MembershipRecord(
+            self.membership.version + 1, change.voters, change.outgoing, change.learners, height
+        )
+        return replace(self, nodes=_in_order(nodes), membership=record)
+
+    def with_certifiers_after(self, height: int) -> Registry:
+        """The registry once `height` is executed: other certifiers from the next height on are noted."""
+        following = self.certifiers_after(height)
+        if following == self.certifiers[-1][1]:
+            return self
+        return replace(self, certifiers=(*self.certifiers, (height + 1, following)))
+
+    def certifiers_after(self, height: int) -> Certifiers:
+        """Who certifies the height after `height`, which is the executed one."""
+        nodes = [self.nodes[node] for node in self.membership.membership.certifiers]
+        rule = self.parameters_at(height + 1).certificate_rule
+        return Certifiers(rule, tuple(Certifier(node.id, node.member, node.key) for node in nodes))
+
+    def membership_decision_at(self, height: int) -> tuple[int, Decision]:
+        """The decision about the membership in force at a height, with its version before it."""
+        entries = self.membership_decisions.entries
+        return schedule.version_at(entries, height), schedule.at(entries, height)
+
     def parameters_at(self, height: int) -> Parameters:
         """The parameters in force at a height."""
         return schedule.at(self.parameters.entries, height)
@@ -67,15 +109,15 @@ class Registry:
         return schedule.at(self.rules.entries, height)
 
     def certifiers_at(self, height: int) -> Certifiers:
-        """The certifiers in force at a height."""
-        return schedule.at(self.certifiers.entries, height)
+        """Whose seals certify a height, which is at most one above the executed one."""
+        return schedule.at(self.certifiers, height)
 
     def activation_waits(self, height: int) -> bool:
         """Whether something decided takes effect above this height."""
         return (
             schedule.activation_waits(self.parameters.entries, height)
             or schedule.activation_waits(self.rules.entries, height)
-            or schedule.activation_waits(self.certifiers.entries, height)
+            or schedule.activation_waits(self.membership_decisions.entries, height)
         )
 
     def values(self) -> Iterator[tuple[bytes, Record]]:
@@ -88,7 +130,10 @@ class Registry:
             yield records.asset_key(asset.code), asset
         yield records.PARAMETERS_SCHEDULE, self.parameters
         yield records.RULES_SCHEDULE, self.rules
-        yield records.CERTIFIERS_SCHEDULE, self.certifiers
+        yield records.MEMBERSHIP_SCHEDULE, self.membership_decisions
+        yield records.MEMBERSHIP, self.membership
+        for from_height, certifiers in self.certifiers:
+            yield records.certifiers_key(from_height), certifiers
 
 
 def _in_order(values: dict[str, T]) -> Mapping[str, T]:
@@ -148,5 +193,19 @@ def _from_values(values: Mapping[bytes, bytes]) -> Registry:
         MappingProxyType({asset.code: asset for asset in sorted(assets, key=lambda a: a.code)}),
         decode(values[records.PARAMETERS_SCHEDULE], Schedule[Parameters]),
         decode(values[records.RULES_SCHEDULE], Schedule[int]),
-        decode(values[records.CERTIFIERS_SCHEDULE], Schedule[Certifiers]),
+        decode(values[records.MEMBERSHIP_SCHEDULE], Schedule[Decision]),
+        decode(values[records.MEMBERSHIP], MembershipRecord),
+        _certifiers(values),
     )
+
+
+def _certifiers(values: Mapping[bytes, bytes]) -> tuple[tuple[int, Certifiers], ...]:
+    start = len(records.CERTIFIERS_PREFIX)
+    found = [
+        (int.from_bytes(key[start:], "big"), decode(value, Certifiers))
+        for key, value in values.items()
+        if key.startswith(records.CERTIFIERS_PREFIX)
+    ]
+    if not found:
+        raise KeyError(records.CERTIFIERS_PREFIX)
+    return tuple(sorted(found, key=lambda entry: entry[0]))

@@ -21,6 +21,11 @@ def at(entries: Sequence[tuple[int, T]], height: int) -> T:
     raise ValueError(f"no value is in force at height {height}: a schedule starts at height 0")
 
 
+def version_at(entries: Sequence[tuple[int, T]], height: int) -> int:
+    """How many values were decided of those from `height` or below, where no entry was ever replaced."""
+    return sum(from_height <= height for from_height, _ in entries)
+
+
 def activation_waits(entries: Sequence[tuple[int, T]], height: int) -> bool:
     """Whether some value takes effect above `height`."""
     return bool(entries) and entries[-1][0] > height

@@ -13,11 +13,10 @@ from typing import Final
 
 from ledger import accounts_tree, records, registry_tree
 from ledger.accounts_tree import AccountsTree, TreeUpdate
-from ledger.block import Parent, Scheduled, parent_of_header
+from ledger.block import Header, Parent, Scheduled, block_hash
 from ledger.cache import GenerationCache
-from ledger.certificate import Seal, seal_hash
+from ledger.certificate import Certifiers, Seal, seal_hash
 from ledger.codec import Malformed, decode
-from ledger.genesis import FIRST_MEMBERSHIP_VERSION
 from ledger.genesis_state import genesis_rows
 from ledger.merkle import ProofInvalid
 from ledger.outcome import Outcome
@@ -95,8 +94,12 @@ class State:
     @property
     def parent(self) -> Parent:
         """The last executed block as the parent of the next."""
-        progress = self.progress
-        return Parent(progress.block_hash, progress.height, progress.term, progress.time_ms)
+        return executed_parent(self.progress, self.registry)
+
+    @property
+    def certifiers(self) -> Certifiers:
+        """Whose seals certify the next height; the seal of the executed height names them."""
+        return self.registry.certifiers_at(self.progress.height + 1)
 
     def account_by_id(self, account_id: bytes) -> Account | None:
         """The account of this id, or None."""
@@ -161,15 +164,27 @@ class State:
         self.progress = executed.progress
 
 
+def executed_parent(progress: Progress, registry: Registry) -> Parent:
+    """The last executed block as the parent of the next, from what is known of the executed state."""
+    return Parent(
+        progress.block_hash,
+        progress.height,
+        progress.term,
+        progress.time_ms,
+        progress.epoch,
+        registry.membership.membership,
+        registry.membership.version,
+    )
+
+
 def scheduled(progress: Progress, registry: Registry, height: int, basis: int) -> Scheduled:
     """What a block at `height` with this basis height is checked against, according to a registry."""
     return Scheduled(
         network_id=progress.network_id,
-        epoch=progress.epoch,
         parameters=registry.parameters_at(basis),
         rules=registry.rules_at(basis),
-        membership_version=FIRST_MEMBERSHIP_VERSION,
-        certifiers=registry.certifiers_at(basis),
+        membership_decision=registry.membership_decision_at(height),
+        node_keys={node.id: node.key for node in registry.nodes.values()},
         activation_waits=registry.activation_waits(height),
     )
 
@@ -231,9 +246,8 @@ def _check_registry(reader: StateReader, registry: Registry, registry_root: byte
 
 def _check_progress(progress: Progress, seal: Seal) -> None:
     """What the progress row says of its block and its trees must be what its own seal says."""
-    parent = Parent(progress.block_hash, progress.height, progress.term, progress.time_ms)
     agreed = {
-        "block": not progress.height or parent_of_header(progress.header_raw) == parent,
+        "block": not progress.height or _is_of_header(progress, decode(progress.header_raw, Header)),
         "seal hash": seal_hash(progress.seal_raw) == progress.seal_hash,
         "seal height": seal.height == progress.height,
         "epoch": seal.epoch == progress.epoch,
@@ -247,3 +261,9 @@ def _check_progress(progress: Progress, seal: Seal) -> None:
             raise StateCorrupted(
                 f"at height {progress.height} the progress row contradicts itself in its {name}"
             )
+
+
+def _is_of_header(progress: Progress, header: Header) -> bool:
+    found = (progress.block_hash, progress.height, progress.term, progress.time_ms, progress.epoch)
+    named = (header.height, header.term, header.time_ms, header.epoch)
+    return found == (block_hash(progress.header_raw), *named)

@@ -377,7 +377,7 @@ class Driver:
             marks=self._marks,
             peers=self._ports.peers,
             log=self._ports.log,
-            certifiers=lambda: self._executed.registry.certifiers_at(self._executed.progress.basis_height),
+            certifiers=lambda: self._executed.registry.certifiers_at(self._executed.progress.height + 1),
         )
         return SealExchange(parts, self._executed.progress.height, self._standing.certified)
 

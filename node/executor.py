@@ -106,7 +106,7 @@ def run(
             f"{sorted(RULES)}: install a newer one and start the node again"
         )
     executed = RULES[version].execute(state, block, envelopes)
-    own = _own_seal(state, signer, block, executed)
+    own = _own_seal(state, signer, executed)
     store.write_executed(executed.height, executed.changes, own)
     state.apply(executed)
     return Done(block, envelopes, executed, own)
@@ -121,10 +121,10 @@ def _decoded(state: State, entry: Entry) -> Checked:
 
 
 def _own_seal(
-    state: State, signer: tuple[str, ec.EllipticCurvePrivateKey], block: Block, executed: Executed
+    state: State, signer: tuple[str, ec.EllipticCurvePrivateKey], executed: Executed
 ) -> OwnSeal | None:
     """This node's signature over the block's seal, if it is a certifier at this height."""
     node_id, key = signer
-    if state.registry.certifiers_at(executed.progress.basis_height).key_of(node_id) is None:
+    if state.certifiers.key_of(node_id) is None:
         return None
     return OwnSeal(executed.seal_raw, sign(key, seal_hash(executed.seal_raw)))

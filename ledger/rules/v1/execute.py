@@ -69,7 +69,10 @@ def execute(state: State, block: Block, envelopes: Sequence[Envelope]) -> Execut
     one: the node then stops, for no correct rule can do that.
     """
     draft = Draft(state, block.header.height)
+    for change in block.header.change:
+        draft.registry = draft.registry.with_change(change, draft.height)
     outcomes = tuple([_transact(draft, envelope) for envelope in envelopes])
+    draft.registry = draft.registry.with_certifiers_after(draft.height)
     check_invariants(draft)
     return _seal(draft, block, outcomes)
 
@@ -129,7 +132,7 @@ def _seal(draft: Draft, block: Block, outcomes: tuple[tuple[Outcome, Place | Non
         outcomes_root=_outcomes_root(outcomes),
         log_root=log.root(),
         state_root=state_root(tree.root, registry.root),
-        certifiers_hash=certifiers_hash(draft.registry.certifiers_at(basis)),
+        certifiers_hash=certifiers_hash(draft.registry.certifiers_at(header.height + 1)),
     )
     progress = _progress(draft, block, seal, basis, tree.root, registry.root, log)
     changes = (

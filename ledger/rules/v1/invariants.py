@@ -197,7 +197,7 @@ def check_registry(before: Registry, after: Registry, height: int) -> None:
                 raise InvariantViolated("registry_only_grows", f"{what} {name}")
     if [member.number for member in after.members.values()] != list(range(len(after.members))):
         raise InvariantViolated("numbers_follow", "members")
-    for what in ("parameters", "rules", "certifiers"):
+    for what in ("parameters", "rules", "membership_decisions"):
         in_force = [
             [entry for entry in getattr(registry, what).entries if entry[0] < height + LOOK_BACK]
             for registry in (before, after)

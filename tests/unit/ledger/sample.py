@@ -4,7 +4,7 @@ Test modules and the script that writes the vectors build on it; it knows no sta
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -34,6 +34,7 @@ from ledger.genesis import (
 )
 from ledger.keys import account_id, public_bytes, sign
 from ledger.leaves import outcome_leaf
+from ledger.membership import Decision
 from ledger.merkle import EMPTY_ROOT, leaf_hash, root
 from ledger.parameters import DEFAULT_PARAMETERS
 from ledger.policy import single_key
@@ -106,7 +107,8 @@ def certifiers() -> Certifiers:
 
 def scheduled(*, activation_waits: bool = False) -> Scheduled:
     """The values that genesis puts in force."""
-    return Scheduled(network(), 0, DEFAULT_PARAMETERS, 1, 1, certifiers(), activation_waits)
+    keys = {node.node: node.key for node in certifiers().nodes}
+    return Scheduled(network(), DEFAULT_PARAMETERS, 1, (1, Decision()), keys, activation_waits)
 
 
 def payload(
@@ -143,14 +145,14 @@ def envelope(number: int = 1) -> bytes:
 
 def first_parent() -> Parent:
     """What the block at height 1 follows."""
-    return genesis_parent(network(), GENESIS_TIME_MS)
+    return genesis_parent(genesis_raw())
 
 
 def block(
     body: Sequence[bytes], *, parent: Parent | None = None, term: int = 1, node: str = "node-alpha"
 ) -> Block:
     """A block proposed by `node`, one second after its parent."""
-    before = parent or Parent(network(), 0, 1, GENESIS_TIME_MS)
+    before = parent or replace(first_parent(), term=1)
     return make_block(
         parent=before,
         scheduled=scheduled(),

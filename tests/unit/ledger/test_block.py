@@ -21,16 +21,15 @@ from ledger.block import (
     is_opening,
     make_block,
     parent_of,
-    parent_of_header,
 )
-from ledger.certificate import Certifiers
 from ledger.codec import Malformed, encode
 from ledger.envelope import decode_envelope
 from ledger.keys import sign
+from ledger.membership import Membership
 from ledger.parameters import DEFAULT_PARAMETERS
 from tests.unit.ledger import sample
 
-PARENT = Parent(sample.network(), 0, 1, sample.GENESIS_TIME_MS)
+PARENT = replace_value(sample.first_parent(), term=1)
 ENVELOPES = (sample.envelope(1), sample.envelope(2))
 BLOCK = sample.block(ENVELOPES, parent=PARENT)
 SCHEDULED = sample.scheduled()
@@ -131,11 +130,9 @@ def test_block_limits_at_their_boundaries(name: str) -> None:
 
 
 def test_only_voting_nodes_propose() -> None:
-    """The certifiers in force are those who may propose."""
-    others = Certifiers(0, SCHEDULED.certifiers.nodes[1:])
-    assert "node-alpha does not vote" in _invalid(
-        BLOCK, scheduled=replace_value(SCHEDULED, certifiers=others)
-    )
+    """A learner may not propose."""
+    others = Membership(PARENT.membership.voters[1:], (), ("node-alpha",))
+    assert "node-alpha does not vote" in _invalid(BLOCK, parent=replace_value(PARENT, membership=others))
 
 
 def test_body_that_is_not_the_headers_is_noticed() -> None:
@@ -205,19 +202,10 @@ def test_blocks_that_are_no_blocks(change: Callable[[bytes], bytes]) -> None:
         decode_block(change(BLOCK.raw))
 
 
-def test_change_is_empty_in_this_version() -> None:
-    """Membership changes have no layout yet, so none is accepted."""
-    raw = BLOCK.header_raw
-    place = raw.index(BLOCK.header.tx_root) - 3
-    assert raw[place : place + 1] == b"\x90"
-    changed = raw[:place] + b"\x91\x01" + raw[place + 1 :]
-    with pytest.raises(Malformed, match=r"Header\.change"):
-        decode_block(encode_block(changed, BLOCK.signature, ENVELOPES))
-
-
 def test_parents() -> None:
-    """A block is the next one's parent, from its value or its header's bytes; genesis is the first."""
-    assert parent_of(BLOCK) == parent_of_header(BLOCK.header_raw)
-    following = sample.block(ENVELOPES, parent=parent_of(BLOCK))
-    check_header(following, parent_of(BLOCK), SCHEDULED)
-    assert genesis_parent(sample.network(), 7) == Parent(sample.network(), 0, 0, 7)
+    """A block is the next one's parent; genesis is the first, with all its nodes as voters."""
+    parent = parent_of(BLOCK, PARENT)
+    check_header(sample.block(ENVELOPES, parent=parent), parent, SCHEDULED)
+    voters = Membership(("node-alpha", "node-beta", "node-gamma"))
+    first = Parent(sample.network(), 0, 0, sample.GENESIS_TIME_MS, 0, voters, 1)
+    assert genesis_parent(sample.genesis_raw()) == first

@@ -15,6 +15,7 @@ from ledger.cache import GenerationCache
 from ledger.certificate import encode_seal, seal_hash
 from ledger.codec import Malformed, decode
 from ledger.genesis_state import genesis_seal
+from ledger.membership import Decision
 from ledger.merkle import Frontier
 from ledger.outcome import Outcome
 from ledger.records import (
@@ -34,7 +35,6 @@ from ledger.state import State, scheduled
 from ledger.view import ReadView, Seen, StateCorrupted
 from tests.unit.ledger.rules.world import (
     ADMIN,
-    GENESIS_MS,
     ISSUANCE,
     ISSUED_LIMIT,
     TELLER,
@@ -65,7 +65,7 @@ def test_state_of_genesis() -> None:
     account = world.account(world.issuance("USD"))
     assert (account.number, account.limit, account.balance, account.entry_count) == (1, ISSUED_LIMIT, 0, 0)
     assert account.available == ISSUED_LIMIT
-    assert state.parent == genesis_parent(world.network_id, GENESIS_MS)
+    assert state.parent == genesis_parent(world.genesis_raw)
     seal = genesis_seal(world.network_id, state.registry.certifiers_at(0), state.state_root)
     assert state.progress.seal_hash == seal_hash(encode_seal(seal))
     member, node, asset = state.member("beta"), state.node("beta-1"), state.asset("EUR")
@@ -84,16 +84,12 @@ def test_genesis_of_other_bytes_is_refused() -> None:
 
 
 def test_scheduled_values_of_the_next_block(world: World) -> None:
-    """A block is checked against the network, the certifiers and the parameters in force."""
+    """A block is checked against the network, the nodes' keys and the parameters in force."""
     found = world.state.scheduled(5, 5)
     assert found == scheduled(world.state.progress, world.state.registry, 5, 5)
-    assert (found.network_id, found.epoch, found.rules, found.activation_waits) == (
-        world.network_id,
-        0,
-        1,
-        False,
-    )
-    assert [node.node for node in found.certifiers.nodes] == ["alpha-1", "beta-1", "central-1"]
+    assert (found.network_id, found.rules, found.activation_waits) == (world.network_id, 1, False)
+    assert found.membership_decision == (1, Decision())
+    assert list(found.node_keys) == ["alpha-1", "beta-1", "central-1"]
 
 
 def test_opening_without_genesis_says_what_to_do() -> None:
@@ -186,7 +182,7 @@ def test_missing_rows_are_named(world: World) -> None:
         del rows[account_row_key(number)]
         with pytest.raises(StateCorrupted, match=words):
             State.open(MemoryRows(rows))
-    for name in (b"schedule/parameters", b"schedule/rules", b"schedule/certifiers"):
+    for name in (b"schedule/parameters", b"schedule/rules", b"schedule/membership", b"certifiers/"):
         rows = {key: row for key, row in world.rows.rows.items() if name not in row}
         with pytest.raises(StateCorrupted, match=name.decode()):
             State.open(MemoryRows(rows))

@@ -3,6 +3,7 @@ believed.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -26,7 +27,6 @@ from ledger.block import (
     make_block,
     parent_of,
 )
-from ledger.genesis import decode_genesis
 from ledger.keys import sign
 from ledger.state import scheduled
 from node import intake
@@ -44,8 +44,7 @@ class Leader:
 
     def __init__(self) -> None:
         self.node = Node("n0", 3)
-        genesis = decode_genesis(self.node.genesis_raw)
-        self.parent = genesis_parent(self.node.store.network_id, genesis.time_ms)
+        self.parent = genesis_parent(self.node.genesis_raw)
         self.commit = 0
 
     def payment(self, number: int) -> bytes:
@@ -71,7 +70,7 @@ class Leader:
         blocks: list[Block] = []
         for body in bodies:
             blocks.append(self.block(self.parent, body))
-            self.parent = parent_of(blocks[-1])
+            self.parent = parent_of(blocks[-1], self.parent)
         return blocks
 
     def send(self, blocks: Sequence[Block], after: Parent, term: int = 1) -> None:
@@ -148,7 +147,7 @@ def expired_payment(leader: Leader) -> Block:
 
 def wrong_parent(leader: Leader) -> Block:
     """A block that follows another chain."""
-    other = Parent(bytes(32), leader.parent.height, leader.parent.term, leader.parent.time_ms)
+    other = replace(leader.parent, hash=bytes(32))
     return leader.block(other, [leader.payment(1)])
 
 
@@ -241,7 +240,11 @@ def test_opening_blocks_are_exempt_from_the_look_back() -> None:
     opening = leader.block(parent, [], term=2)
     leader.send([opening], parent, term=2)
     assert leader.acknowledged() == 65
-    leader.send([leader.block(parent_of(opening), [leader.payment(99)], term=2)], parent_of(opening), term=2)
+    leader.send(
+        [leader.block(parent_of(opening, leader.parent), [leader.payment(99)], term=2)],
+        parent_of(opening, leader.parent),
+        term=2,
+    )
     assert leader.acknowledged() == 0
 
 
@@ -322,7 +325,7 @@ def test_a_leader_whose_clock_is_far_behind_is_asked_to_hand_over(behind_ms: int
     for number in range(2):
         parent = leader.parent
         block = leader.block(parent, [leader.payment(number)], time_ms=NOW_MS)
-        leader.parent = parent_of(block)
+        leader.parent = parent_of(block, leader.parent)
         leader.node.ports.wall_ms = NOW_MS + behind_ms
         leader.send([block], parent)
         leader.node.ports.settle()
@@ -338,7 +341,7 @@ def test_the_bytes_of_waiting_appends_are_bounded(monkeypatch: pytest.MonkeyPatc
     blocks = leader.chain([[leader.payment(1)], [leader.payment(2)]])
     monkeypatch.setattr(intake, "MAX_QUEUED_BYTES", len(blocks[0].raw) + len(blocks[1].raw) - 1)
     leader.send(blocks, first)
-    leader.send(blocks[1:], parent_of(blocks[0]))
+    leader.send(blocks[1:], parent_of(blocks[0], leader.parent))
     assert leader.node.driver.status().counters["appends_dropped"] == 1
     assert leader.acknowledged() == 3
 
@@ -362,7 +365,7 @@ def test_a_new_term_does_not_wait_behind_what_is_held_of_an_older_one() -> None:
     leader.send(leader.chain([()] + [[leader.payment(number)] for number in range(64)]), first)
     assert leader.acknowledged() == 64
     before = leader.node.driver.status().last_height
-    parent = parent_of(decode_block(leader.node_entry(before)))
+    parent = parent_of(decode_block(leader.node_entry(before)), leader.parent)
     leader.send([leader.block(parent, [], term=2)], parent, term=2)
     assert leader.acknowledged() == 65
 

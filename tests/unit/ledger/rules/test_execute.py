@@ -15,6 +15,7 @@ from ledger.codec import decode
 from ledger.envelope import Envelope
 from ledger.keys import account_id, tagged_hash
 from ledger.leaves import outcome_leaf
+from ledger.membership import Membership
 from ledger.merkle import EMPTY_ROOT, Frontier, leaf_hash, root
 from ledger.outcome import Outcome
 from ledger.parameters import DEFAULT_PARAMETERS
@@ -257,7 +258,9 @@ def test_opening_blocks_keep_their_parents_basis(world: World) -> None:
         world.block(term=term)
         heights.append(world.state.progress.basis_height)
     assert heights == [0, 2, 2, 2, 5]
-    assert world.state.parent == Parent(world.blocks[-1].hash, 5, 3, world.blocks[-1].header.time_ms)
+    last = world.blocks[-1]
+    voters = Membership(("alpha-1", "beta-1", "central-1"))
+    assert world.state.parent == Parent(last.hash, 5, 3, last.header.time_ms, 0, voters, 1)
 
 
 def test_preview_says_what_execution_would(world: World, accounts: tuple[bytes, bytes]) -> None:
