@@ -14,7 +14,9 @@ from consensus.messages import Entry, EntryType, HardState
 from ledger import codec
 from ledger.genesis import network_id as network_id_of
 from ledger.genesis_state import genesis_rows
+from ledger.records import ID_PREFIX
 from ledger.state import load_progress
+from node.fresh_ids import FreshIds
 from node.ports import Database
 from node.records import (
     BLOCK,
@@ -70,6 +72,7 @@ class Store:
         self.network_id = network_id_of(genesis_raw)
         self.node_id = node_id
         self._log_end = _last_height(database, BLOCK)
+        self._fresh_ids = FreshIds(database, ID_PREFIX, _after(ID_PREFIX))
 
     @staticmethod
     def open(database: Database, genesis_raw: bytes, node_id: str) -> "Store":
@@ -90,6 +93,8 @@ class Store:
 
     def get(self, key: bytes) -> bytes | None:
         """The row at `key`, as the ledger's StateReader wants it."""
+        if key.startswith(ID_PREFIX) and self._fresh_ids.is_absent(key):
+            return None
         return self._database.get(key)
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -140,6 +145,7 @@ class Store:
         twice.
         """
         puts = dict(rows)
+        self._fresh_ids.note(key for key in rows if key.startswith(ID_PREFIX))
         if own is not None:
             known = self.own_seal(height)
             if known is not None and known.seal != own.seal:
