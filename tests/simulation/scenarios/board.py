@@ -71,6 +71,11 @@ class Board:
         self.kept: list[bytes] = []
         self.cut: set[NodeId] = set()
 
+    def add(self, name: NodeId) -> None:
+        """A further node with an empty disk, whose genesis is that of the others: it isn't in it."""
+        genesis = next(iter(self.players.values())).disk.memberships()[0].membership
+        self.players[name] = Player(MemoryStorage(genesis))
+
     def load(self, name: NodeId, entries: tuple[Entry, ...], hard_state: HardState) -> None:
         """Give a node that hasn't started a past."""
         self.players[name].disk.append(entries)
@@ -82,7 +87,7 @@ class Board:
         player.raft = Raft(
             Config(
                 id=name,
-                applied=player.applied[-1].index if player.applied else 0,
+                applied=max(player.disk.first_index() - 1, _applied(player)),
                 random=NoJitter(),
                 membership_in=decode_membership,
                 pre_vote=options.pre_vote,
@@ -191,6 +196,10 @@ class Board:
         raft = self.players[message.to].raft
         if raft is not None and not {message.sender, message.to} & self.cut:
             raft.step(message)
+
+
+def _applied(player: Player) -> int:
+    return player.applied[-1].index if player.applied else 0
 
 
 def _is(message: Message, sender: NodeId, to: NodeId, kind: type[Message] | None) -> bool:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from consensus import messages
 from consensus.errors import ConsensusError
-from consensus.messages import Entry, EntryType, HardState, Message
+from consensus.membership import decode_membership, encode_membership
+from consensus.messages import Entry, EntryType, HardState, Membership, Message, SnapshotMeta
 from tests.simulation.scenarios.board import Board, Options
 
 KINDS: dict[str, type[Message]] = {
@@ -48,6 +49,11 @@ class Runner:
     def nodes(self, *names: str) -> None:
         """nodes A B C: the voters, not started."""
         self._board = Board(names, self._options)
+
+    def joiners(self, *names: str) -> None:
+        """joiners D E: further nodes, not started, that aren't members yet."""
+        for name in names:
+            self._board.add(name)
 
     def past(self, name: str, term: str, *entries: str) -> None:
         """past A TERM T:DATA ...: the term and log on a node's disk before it starts."""
@@ -96,13 +102,16 @@ class Runner:
 
     def inject(self, kind: str, *fields: str) -> None:
         """inject KIND FIELD=VALUE ...: this message arrives, as if a peer had sent it;
-        entries=T:DATA,T:DATA.
+        entries=T:DATA,T:DATA; meta=INDEX:TERM:MEMBERSHIP.
         """
-        values = {name: _parse(value) for name, value in (field.split("=") for field in fields)}
+        values = {name: _parse(value) for name, value in (field.split("=", 1) for field in fields)}
         if kind == "append":
             values["entries"] = _entries(
                 str(values["entries"]).split(","), int(str(values["prev_log_index"])) + 1
             )
+        if kind == "snapshot":
+            index, term, membership = str(values["meta"]).split(":")
+            values["meta"] = SnapshotMeta(int(index), int(term), _membership(membership))
         make: Callable[..., Message] = KINDS[kind]
         message = make(**values)
         self._board.inject(message)
@@ -140,6 +149,12 @@ class Runner:
             self._board.node(name).propose(each.encode())
         self._board.work()
 
+    def change(self, name: str, *parts: str) -> None:
+        """change A voters=A+B outgoing=C learners=D: A proposes this membership."""
+        data = encode_membership(_membership("/".join(parts)))
+        self._board.node(name).propose(data, EntryType.MEMBERSHIP)
+        self._board.work()
+
     def read(self, name: str, context: str) -> None:
         """read A CONTEXT: a linearizable read begins at A."""
         self._board.node(name).read_index(context.encode())
@@ -175,6 +190,10 @@ class Runner:
         """leader A B: whom A takes for its leader (or none)."""
         _same(self._board.node(name).leader_id or "none", leader)
 
+    def members(self, name: str, *parts: str) -> None:
+        """members A voters=A+B outgoing=C learners=D: the membership that A acts on."""
+        _same(_shown_membership(self._board.node(name).membership), "/".join(parts))
+
     def vote(self, name: str, vote: str) -> None:
         """vote A B: for whom A voted in its term (or none)."""
         _same(self._board.node(name).status().vote or "none", vote)
@@ -193,11 +212,11 @@ class Runner:
         held: tuple[Entry, ...] = ()
         if disk.last_index() >= disk.first_index():
             held = disk.entries(disk.first_index(), disk.last_index(), 1 << 30)
-        _same([f"{entry.term}:{entry.data.decode()}" for entry in held], list(entries))
+        _same([f"{entry.term}:{_shown(entry)}" for entry in held], list(entries))
 
     def applied(self, name: str, *data: str) -> None:
         """applied A DATA ...: what A has applied, in order."""
-        _same([entry.data.decode() for entry in self._board.players[name].applied], list(data))
+        _same([_shown(entry) for entry in self._board.players[name].applied], list(data))
 
     def answered(self, name: str, *reads: str) -> None:
         """answered A CONTEXT:INDEX ...: the reads that A may serve, and from which index."""
@@ -251,12 +270,32 @@ def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _entries(written: Sequence[str], first: int) -> tuple[Entry, ...]:
-    """T:DATA for each entry; an entry whose data is "open" opens its term."""
+    """T:DATA for each entry; "open" opens its term, voters=A+B/outgoing=C/learners=D is a membership."""
     entries = []
     for index, (term, data) in enumerate((entry.split(":") for entry in written if entry), first):
-        kind = EntryType.OPENING if data == "open" else EntryType.NORMAL
-        entries.append(Entry(index, int(term), kind, data.encode()))
+        if data.startswith("voters="):
+            entry = Entry(index, int(term), EntryType.MEMBERSHIP, encode_membership(_membership(data)))
+        else:
+            kind = EntryType.OPENING if data == "open" else EntryType.NORMAL
+            entry = Entry(index, int(term), kind, data.encode())
+        entries.append(entry)
     return tuple(entries)
+
+
+def _membership(text: str) -> Membership:
+    parts = dict(part.split("=") for part in text.split("/"))
+    return Membership(**{name: tuple(nodes.split("+")) for name, nodes in parts.items()})
+
+
+def _shown(entry: Entry) -> str:
+    if entry.type is EntryType.MEMBERSHIP:
+        return _shown_membership(decode_membership(entry.data))
+    return entry.data.decode()
+
+
+def _shown_membership(membership: Membership) -> str:
+    parts = {name: getattr(membership, name) for name in ("voters", "outgoing", "learners")}
+    return "/".join(f"{name}={'+'.join(nodes)}" for name, nodes in parts.items() if nodes)
 
 
 def _parse(value: str) -> object:
