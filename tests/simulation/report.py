@@ -9,7 +9,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One seed that passed: how much happened, how often each thing, and a digest of all that happened."""
+    """One seed that passed: how much happened, how often each thing, and a digest of all that happened.
+
+    `virtual_ms` is the simulated time it took.
+    """
 
     seed: int
     profile: str
@@ -17,6 +20,7 @@ class Report:
     steps: int
     counts: Counter[str]
     fingerprint: str
+    virtual_ms: float
 
 
 class SimulationFailure(AssertionError):

@@ -5,9 +5,8 @@ It must not know what a seed does.
 
 import sys
 
-from tests.simulation.cluster.cluster import SIMULATOR, run
-from tests.simulation.cluster.profile import PROFILES
-from tests.simulation.command import run_seeds
+from tests.simulation.cluster import SIMULATION
+from tests.simulation.command import main
 
 if __name__ == "__main__":
-    sys.exit(run_seeds(SIMULATOR, run, PROFILES))
+    sys.exit(main(SIMULATION))

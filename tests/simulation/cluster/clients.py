@@ -20,11 +20,17 @@ Submit = Callable[[str, bytes, Callable[[SubmitResult], None]], None]
 
 @dataclass(slots=True)
 class Order:
-    """One transaction as its client sees it. `answer` is the first final one: outcome, height, index."""
+    """One transaction as its client sees it. `answer` is the first final one: outcome, height, index.
+
+    `moves` is what it adds to which accounts if it is executed, in minor units; `after_height` is the highest
+    height that any client had seen when it was made.
+    """
 
     raw: bytes
     author: bytes
     tx_id: bytes
+    moves: tuple[tuple[bytes, int], ...]
+    after_height: int
     answer: tuple[Outcome, int, int] | None = None
     certified: bool = False
     refused: list[Outcome] = field(default_factory=list)
@@ -42,6 +48,11 @@ class Clients:
         self._submit = submit
         self.orders: list[Order] = []
         self.accounts: list[tuple[bytes, str]] = []
+        self.seen_height = 0
+
+    def saw(self, height: int) -> None:
+        """Some client was shown this height: whatever begins from now on comes after it."""
+        self.seen_height = max(height, self.seen_height)
 
     def open_accounts(self) -> None:
         """Each bank opens two accounts."""
@@ -49,7 +60,7 @@ class Clients:
             member, holder = f"bank{number // 2}", f"holder{number}"
             tx_id = self._tx_id()
             raw = self._bank.open_account(member, holder, tx_id, self._validity())
-            self._order(Order(raw, member.encode(), tx_id))
+            self._order(raw, member.encode(), tx_id, ())
             self.accounts.append((self._bank.account(member, tx_id), holder))
 
     def fund_accounts(self) -> None:
@@ -57,7 +68,7 @@ class Clients:
         for account, _ in self.accounts:
             tx_id = self._tx_id()
             raw = self._bank.issue(account, FUNDS, tx_id, self._validity())
-            self._order(Order(raw, self._bank.issuance, tx_id))
+            self._order(raw, self._bank.issuance, tx_id, ((self._bank.issuance, -FUNDS), (account, FUNDS)))
 
     def act(self) -> None:
         """One client does something, sensible or not."""
@@ -99,9 +110,10 @@ class Clients:
         self, source: tuple[bytes, str], to: bytes, tx_id: bytes, amount: int, valid_ms: tuple[int, int]
     ) -> None:
         raw = self._bank.pay(source, to, amount, tx_id, valid_ms)
-        self._order(Order(raw, source[0], tx_id))
+        self._order(raw, source[0], tx_id, ((source[0], -amount), (to, amount)))
 
-    def _order(self, order: Order) -> None:
+    def _order(self, raw: bytes, author: bytes, tx_id: bytes, moves: tuple[tuple[bytes, int], ...]) -> None:
+        order = Order(raw, author, tx_id, moves, self.seen_height)
         self.orders.append(order)
         self._send(order)
         if self._world.random.random() < 0.25:
@@ -121,6 +133,7 @@ class Clients:
     def _heard(self, order: Order, result: SubmitResult) -> None:
         if result.stage in (Stage.EXECUTED, Stage.CERTIFIED):
             self._executed(order, result)
+            self.saw(result.height)
         elif result.stage is Stage.REFUSED:
             self._world.counts[f"refused {result.outcome.name.lower()}"] += 1
             order.refused.append(result.outcome)
@@ -130,6 +143,11 @@ class Clients:
         answer = (result.outcome, result.height, result.index)
         if order.answer is not None and answer != order.answer:
             raise Violation(f"id {order.tx_id.hex()} was answered {order.answer}, later {answer}")
+        if result.height <= order.after_height:
+            raise Violation(
+                f"id {order.tx_id.hex()} was first submitted when {order.after_height} had been shown, "
+                f"it stands at {result.height}"
+            )
         if order.answer is None:
             self._world.counts[f"executed {result.outcome.name.lower()}"] += 1
         elif result.repeated:

@@ -5,16 +5,21 @@ It must not know what nodes must guarantee (oracle.py) nor what one machine is (
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from node.driver import Driver
 from node.messages import NodeMessage
 from node.results import StopReason, SubmitResult
 from tests.simulation.cluster.bank import Bank, genesis_of, key_of
 from tests.simulation.cluster.clients import Clients
+from tests.simulation.cluster.nemeses import STRIKES
 from tests.simulation.cluster.network import Network
 from tests.simulation.cluster.node import SimulatedNode
 from tests.simulation.cluster.oracle import Oracle
 from tests.simulation.cluster.profile import HARSH, Profile, draw_rates
+from tests.simulation.cluster.reads import Readers
+from tests.simulation.cluster.signatures import checked_once
 from tests.simulation.cluster.world import World
 from tests.simulation.report import Report, SimulationFailure, Violation
 
@@ -37,43 +42,48 @@ class Cluster:
             id_: SimulatedNode(self, self.world, profile, self._rates, (id_, key_of(id_)), genesis_raw)
             for id_ in (f"n{number}" for number in range(size))
         }
-        self._network = Network(self.world, self._rates, self._deliver)
+        rates = self._rates
+        self.network = Network(
+            self.world, self._deliver, drop=rates.drop, duplicate=rates.duplicate, delay_ms=rates.delay_ms
+        )
         disks = {id_: node.disk for id_, node in self.nodes.items()}
         self._oracle = Oracle(disks, self.world.counts)
         self.clients = Clients(self.world, Bank(genesis_raw), list(self.nodes), self._submit)
+        self._readers = Readers(self.world, self.clients, self.nodes)
         self._chaos = False
 
     def run(self) -> Report:
         """All of it; the report of a run that kept every promise."""
-        world = self.world
+        world, name = self.world, self._profile.name
         try:
-            for node in self.nodes.values():
-                node.start()
-            self._set_up()
-            self._start_chaos()
-            self._run_until(lambda: world.now_ms >= self._chaos_end_ms)
-            self._heal()
-            self._come_to_rest()
-            stores = {id_: node.store for id_, node in self.nodes.items() if node.store is not None}
-            self._oracle.check_end(stores, self.clients.orders)
+            self._live()
         except Violation as error:
-            raise SimulationFailure(
-                SIMULATOR, self._seed, self._profile.name, world.now_ms, str(error)
-            ) from error
+            raise SimulationFailure(SIMULATOR, self._seed, name, world.now_ms, str(error)) from error
         return Report(
-            self._seed, self._profile.name, len(self.nodes), world.steps, world.counts, world.fingerprint
+            self._seed, name, len(self.nodes), world.steps, world.counts, world.fingerprint, world.now_ms
         )
+
+    def _live(self) -> None:
+        for node in self.nodes.values():
+            node.start()
+        self._set_up()
+        self._start_chaos()
+        self._run_until(lambda: self.world.now_ms >= self._chaos_end_ms)
+        self._heal()
+        self._come_to_rest()
+        stores = {id_: node.store for id_, node in self.nodes.items() if node.store is not None}
+        self._oracle.check_end(stores, self.clients.orders, self._readers.answers)
 
     # What the nodes tell.
 
     def send(self, sender: str, to: str, message: NodeMessage) -> None:
         """A message leaves."""
         self._oracle.sent(sender, message)
-        self._network.send(sender, to, message)
+        self.network.send(sender, to, message)
 
     def reachable(self, node: str) -> frozenset[str]:
-        """Links stand to every machine; whether anything comes through is another matter."""
-        return frozenset(id_ for id_ in self.nodes if id_ != node)
+        """Links stand to every process; whether anything comes through is another matter."""
+        return frozenset(id_ for id_, other in self.nodes.items() if id_ != node and other.driver is not None)
 
     def crashes_here(self) -> bool:
         """Whether the process that asks ends now."""
@@ -83,7 +93,17 @@ class Cluster:
         """A process has ended: it starts again after a while."""
         self.world.note(f"{node} crashed")
         self.world.counts["crashes"] += 1
-        self.world.schedule(self.world.random.uniform(5, 1_500), self.nodes[node].start)
+        self._ended(node)
+
+    def restarts(self, node: str) -> None:
+        """A process has ended in good order: so does it start again."""
+        self.world.note(f"{node} stopped")
+        self.world.counts["orderly restarts"] += 1
+        self._ended(node)
+
+    def started(self, node: str) -> None:
+        """A process has begun: the others' links to it come up."""
+        self._tell_others(node, lambda driver: driver.on_connected(node))
 
     def stopped(self, node: str, reason: StopReason) -> None:
         """No node has a reason to stop itself here."""
@@ -114,23 +134,19 @@ class Cluster:
 
     def _start_chaos(self) -> None:
         self._chaos = True
-        self._network.healed = False
+        self.network.healed = False
         self._chaos_end_ms = self.world.now_ms + self._profile.chaos_ms
         self._repeat(self._profile.submit_every_ms, self.clients.act)
-        if self._rates.partition_every_ms is not None:
-            self._repeat(self._rates.partition_every_ms, self._partition)
-
-    def _partition(self) -> None:
-        self._network.join()
-        if self.world.random.random() < 0.6:
-            self._network.partition(list(self.nodes))
-        else:
-            self._greet()
+        self._repeat(self._profile.read_every_ms, self._readers.act)
+        for nemesis in self._rates.nemeses:
+            self._repeat(nemesis.every_ms, partial(STRIKES[nemesis.name], self))
 
     def _heal(self) -> None:
         self._chaos = False
-        self._network.heal()
-        self._greet()
+        self.network.heal()
+        for node in self.nodes.values():
+            node.set_clock_right()
+        self.greet()
 
     def _come_to_rest(self) -> None:
         """Liveness: once nothing fails, everything asked for is answered, and all nodes get to the same
@@ -188,6 +204,16 @@ class Cluster:
 
         self.world.schedule(every_ms, once)
 
+    def _ended(self, node: str) -> None:
+        self._tell_others(node, lambda driver: driver.on_disconnected(node))
+        self.world.schedule(self.world.random.uniform(5, 1_500), self.nodes[node].start)
+
+    def _tell_others(self, node: str, what: Callable[[Driver], None]) -> None:
+        """The others notice a moment later that links to a node came up or went down."""
+        for id_, other in self.nodes.items():
+            if id_ != node:
+                self.world.schedule(self.world.random.uniform(0.1, 50), partial(other.current, what))
+
     # What comes to the nodes.
 
     def _deliver(self, to: str, sender: str, message: NodeMessage) -> None:
@@ -197,7 +223,7 @@ class Cluster:
         if not self.nodes[node].current(lambda driver: driver.submit(raw, report)):
             self.world.counts["submitted to a node that was down"] += 1
 
-    def _greet(self) -> None:
+    def greet(self) -> None:
         """Links come up again: everybody says Hello to everybody."""
         for id_, node in self.nodes.items():
             for other in self.nodes:
@@ -207,4 +233,5 @@ class Cluster:
 
 def run(seed: int, profile: Profile = HARSH, trace: bool = False) -> Report:
     """One seed; raises SimulationFailure with the command that replays it."""
-    return Cluster(seed, profile, trace).run()
+    with checked_once():
+        return Cluster(seed, profile, trace).run()

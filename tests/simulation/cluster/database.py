@@ -2,7 +2,8 @@
 forgets.
 
 It must not know what the rows mean. Of the writes since the last sync a crash keeps a first part (none
-to all), as a journal on a disk does.
+to all), as a journal on a disk does; a write that reached the disk in part is none, as its checksum is wrong.
+A disk that `keeps_any` writes its pages in its own order: it may keep a write and lose one before it.
 """
 
 from collections import Counter
@@ -24,8 +25,9 @@ class Batch(NamedTuple):
 class SimulatedDisk:
     """What outlives the process: `durable` for certain, and the batches written since the last sync."""
 
-    def __init__(self, random: Random, counts: Counter[str]) -> None:
+    def __init__(self, random: Random, counts: Counter[str], *, keeps_any: bool) -> None:
         """An empty disk."""
+        self._keeps_any = keeps_any
         self._random = random
         self._counts = counts
         self.durable: dict[bytes, bytes] = {}
@@ -51,12 +53,24 @@ class SimulatedDisk:
 
     def crash(self) -> None:
         """The process ended: some of what wasn't synced is lost."""
-        kept = self._random.randint(0, len(self.unsynced))
-        self._counts["unsynced writes lost"] += len(self.unsynced) - kept
-        for batch in self.unsynced[:kept]:
-            _apply(self.durable, batch)
+        lost = False
+        for batch, kept in zip(self.unsynced, self._kept(), strict=True):
+            if kept:
+                _apply(self.durable, batch)
+                self._counts["writes kept though an earlier one was lost"] += lost
+            else:
+                self._counts["unsynced writes lost"] += 1
+                lost = True
         self.unsynced.clear()
         self.live = dict(self.durable)
+
+    def _kept(self) -> list[bool]:
+        """Which of the unsynced writes reached the disk whole."""
+        written = len(self.unsynced)
+        if self._keeps_any:
+            return [self._random.random() < 0.5 for _ in range(written)]
+        kept = self._random.randint(0, written)
+        return [number < kept for number in range(written)]
 
 
 class SimulatedDatabase:

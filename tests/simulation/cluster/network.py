@@ -1,12 +1,11 @@
-"""Links between simulated nodes that drop, duplicate, delay, reorder and partition, one way or both.
+"""Links between simulated nodes that drop, duplicate, delay, reorder and part, one way or both.
 
 It must not know what messages say: they travel as bytes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from node.messages import NodeMessage, decode_node_message, encode_node_message
-from tests.simulation.cluster.profile import Rates
 from tests.simulation.cluster.world import World
 
 Deliver = Callable[[str, str, NodeMessage], None]
@@ -15,38 +14,40 @@ Deliver = Callable[[str, str, NodeMessage], None]
 class Network:
     """All links; what arrives goes to `deliver(to, sender, message)`."""
 
-    def __init__(self, world: World, rates: Rates, deliver: Deliver) -> None:
-        """No partition yet, and no fault until `healed` is false."""
+    def __init__(
+        self, world: World, deliver: Deliver, *, drop: float, duplicate: float, delay_ms: int
+    ) -> None:
+        """No partition yet, and nothing lost or doubled until `healed` is false.
+
+        `drop` and `duplicate` are probabilities; a message travels for up to `delay_ms`.
+        """
         self._world = world
-        self._rates = rates
         self._deliver = deliver
+        self._drop = drop
+        self._duplicate = duplicate
+        self._delay_ms = delay_ms
         self._blocked: set[tuple[str, str]] = set()
         self.healed = True
 
     def send(self, sender: str, to: str, message: NodeMessage) -> None:
         """Let a message travel, perhaps twice or in vain."""
-        if (sender, to) in self._blocked or self._happens(self._rates.drop):
+        if (sender, to) in self._blocked or self._happens(self._drop):
             self._world.counts["messages lost"] += 1
             return
         data = encode_node_message(message)
         self._travel(sender, to, data)
-        if self._happens(self._rates.duplicate):
+        if self._happens(self._duplicate):
             self._world.counts["messages duplicated"] += 1
             self._travel(sender, to, data)
 
-    def partition(self, nodes: list[str]) -> None:
-        """Block some links: one side's in one direction, or all between two sides."""
-        random = self._world.random
-        self._world.counts["partitions"] += 1
-        side = random.sample(nodes, random.randint(1, len(nodes) // 2))
-        both_ways, out = random.random() < 0.6, random.random() < 0.5
-        for one in side:
-            for other in nodes:
-                if other in side:
-                    continue
-                if both_ways or out:
+    def part(self, side: Iterable[str], nodes: Iterable[str], *, out: bool, into: bool) -> None:
+        """Block what the nodes of one side send to the others (`out`), and what they are sent (`into`)."""
+        inside = set(side)
+        for one in inside:
+            for other in set(nodes) - inside:
+                if out:
                     self._blocked.add((one, other))
-                if both_ways or not out:
+                if into:
                     self._blocked.add((other, one))
 
     def join(self) -> None:
@@ -62,5 +63,5 @@ class Network:
         return not self.healed and self._world.random.random() < probability
 
     def _travel(self, sender: str, to: str, data: bytes) -> None:
-        delay_ms = 0.1 + self._world.random.random() ** 3 * self._rates.delay_ms
+        delay_ms = 0.1 + self._world.random.random() ** 3 * self._delay_ms
         self._world.schedule(delay_ms, lambda: self._deliver(to, sender, decode_node_message(data)))

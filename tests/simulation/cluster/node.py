@@ -44,7 +44,15 @@ class Surroundings(Protocol):
         ...
 
     def crashed(self, node: str) -> None:
-        """A process has ended."""
+        """A process has ended, and not in good order."""
+        ...
+
+    def restarts(self, node: str) -> None:
+        """A process has ended in good order."""
+        ...
+
+    def started(self, node: str) -> None:
+        """A process has begun."""
         ...
 
     def stopped(self, node: str, reason: StopReason) -> None:
@@ -74,7 +82,7 @@ class SimulatedNode:
     ) -> None:
         """A machine that is switched off."""
         self.id, self._key = identity
-        self.disk = SimulatedDisk(world.random, world.counts)
+        self.disk = SimulatedDisk(world.random, world.counts, keeps_any=rates.keeps_any_write)
         self.driver: Driver | None = None
         self.store: Store | None = None
         self._around = around
@@ -83,6 +91,8 @@ class SimulatedNode:
         self._rates = rates
         self._genesis_raw = genesis_raw
         self._offset_ms = world.random.randint(-rates.clock_offset_ms, rates.clock_offset_ms)
+        self._wrong_ms = 0
+        self._stands_until_ms = 0.0
         self._pace = 1.0 + world.random.uniform(-rates.clock_drift, rates.clock_drift)
         self._process = 0
 
@@ -93,8 +103,14 @@ class SimulatedNode:
         self.run(process, lambda: self._boot(process))
 
     def run(self, process: int, action: Callable[[], None]) -> None:
-        """Do something in this process, if it still runs; it may crash meanwhile."""
+        """Do something in this process, if it still runs, and once it no longer stands still; it may crash
+        meanwhile.
+        """
         if process != self._process:
+            return
+        if self._world.now_ms < self._stands_until_ms:
+            wait_ms = self._stands_until_ms - self._world.now_ms
+            self._world.schedule(wait_ms, lambda: self.run(process, action))
             return
         try:
             action()
@@ -111,15 +127,52 @@ class SimulatedNode:
 
     def crash(self) -> None:
         """End the process, and lose what it hadn't synced."""
-        self._process += 1
-        self.driver = self.store = None
+        self._end()
         self.disk.crash()
         self._around.crashed(self.id)
+
+    def restart(self) -> None:
+        """Ask the process to stop in good order; it has written what it has, and starts again."""
+        process = self._process
+
+        def ended() -> None:
+            self._end()
+            self.disk.sync()
+            self._around.restarts(self.id)
+
+        # The driver says so in the midst of a turn, which it ends first.
+        self.current(lambda driver: driver.stop(lambda: self._world.schedule(0, self._once(process, ended))))
+
+    def pause(self, pause_ms: float) -> None:
+        """Let the process stand still: all it would do is done after that, in order."""
+        self._stands_until_ms = max(self._stands_until_ms, self._world.now_ms + pause_ms)
+
+    def set_clock_wrong(self, by_ms: int) -> int:
+        """Set the wall clock to be wrong by so much; how far it jumped, ahead or back."""
+        jump_ms = by_ms - self._wrong_ms
+        self._wrong_ms = by_ms
+        return jump_ms
+
+    def set_clock_right(self) -> None:
+        """Take a wrong setting back."""
+        self._wrong_ms = 0
+
+    def _once(self, process: int, action: Callable[[], None]) -> Callable[[], None]:
+        return lambda: action() if process == self._process else None
+
+    def _end(self) -> None:
+        self._process += 1
+        self.driver = self.store = None
+        self._stands_until_ms = 0.0
 
     def later(self, delay_ms: float, action: Callable[[], None]) -> None:
         """Something this process does later, if it still runs then."""
         process = self._process
         self._world.schedule(delay_ms, lambda: self.run(process, action))
+
+    def heard(self, action: Callable[[], None]) -> None:
+        """The loop hears of something that another thread did, a moment later."""
+        self.later(0.01 + self._world.random.random(), action)
 
     def point(self, where: str) -> None:
         """A place where processes end."""
@@ -131,7 +184,7 @@ class SimulatedNode:
 
     def now_ms(self) -> int:
         """This machine's wall clock."""
-        return START_MS + self._offset_ms + int(self._world.now_ms * self._pace)
+        return START_MS + self._offset_ms + self._wrong_ms + int(self._world.now_ms * self._pace)
 
     def monotonic_ms(self) -> int:
         """This machine's other clock."""
@@ -177,9 +230,9 @@ class SimulatedNode:
             clock=self,
             timers=self,
             peers=self,
-            verify=_Worker(self, self._world, 3),
-            disk=_Worker(self, self._world, self._rates.sync_ms),
-            execute=_Worker(self, self._world, self._rates.sync_ms),
+            verify=_Worker(self, lambda: self._takes(3)),
+            disk=_Worker(self, self._write_takes),
+            execute=_Worker(self, self._write_takes),
             random=self,
             log=self,
         )
@@ -190,8 +243,20 @@ class SimulatedNode:
         driver.on_block(lambda height: self._around.executed(self.id, height))
         self.driver, self.store = driver, store
         self._tick(driver)
+        self._around.started(self.id)
         for peer in sorted(self.connected()):
             driver.on_connected(peer)
+
+    def _takes(self, slowest_ms: int) -> float:
+        return self._world.random.random() ** 2 * slowest_ms
+
+    def _write_takes(self) -> float:
+        """How long a disk takes for a job: now and then it stands still."""
+        takes_ms = self._takes(self._rates.sync_ms)
+        if self._rates.stall and self._world.random.random() < self._rates.stall:
+            self._world.counts["disk stalls"] += 1
+            takes_ms += self._takes(self._rates.stall_ms)
+        return takes_ms
 
     def _tick(self, driver: Driver) -> None:
         driver.tick()
@@ -216,10 +281,9 @@ class _Timer:
 class _Worker:
     """A thread as events: a job runs some time after the one before, and its end is heard of later still."""
 
-    def __init__(self, node: SimulatedNode, world: World, slowest_ms: int) -> None:
+    def __init__(self, node: SimulatedNode, takes_ms: Callable[[], float]) -> None:
         self._node = node
-        self._world = world
-        self._slowest_ms = slowest_ms
+        self._takes_ms = takes_ms
         self._jobs: deque[Callable[[], None]] = deque()
         self._busy = False
 
@@ -235,7 +299,7 @@ class _Worker:
         self._busy = bool(self._jobs)
         if self._jobs:
             job = self._jobs.popleft()
-            self._node.later(self._world.random.random() ** 2 * self._slowest_ms, job)
+            self._node.later(self._takes_ms(), job)
 
     def _run(
         self, job: Callable[[], T], done: Callable[[T], None], failed: Callable[[BaseException], None]
@@ -249,5 +313,5 @@ class _Worker:
             self._node.later(0.1, lambda: failed(problem))
         else:
             self._node.point("after a job")
-            self._node.later(0.01 + self._world.random.random(), lambda: done(result))
+            self._node.heard(lambda: done(result))
         self._next()

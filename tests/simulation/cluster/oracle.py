@@ -13,7 +13,7 @@ from ledger.certificate import decode_certificate, decode_seal, verify_certifica
 from ledger.codec import decode
 from ledger.outcome import Outcome
 from ledger.records import ACCOUNT_PREFIX, Account
-from ledger.state import State
+from ledger.state import State, load_progress
 from ledger.view import ReadView
 from node.messages import NodeMessage, RaftFrame, SealShare
 from node.records import HARD_STATE, block_key, seal_key, unpack_record
@@ -21,6 +21,8 @@ from node.store import Store
 from tests.simulation.cluster.chain import StoredChain
 from tests.simulation.cluster.clients import Order
 from tests.simulation.cluster.database import SimulatedDisk
+from tests.simulation.cluster.history import Balances, reckon
+from tests.simulation.cluster.reads import Answer
 from tests.simulation.report import Violation
 
 
@@ -61,10 +63,12 @@ class Oracle:
         if self._seals.setdefault(height, own.seal) != own.seal:
             raise Violation(f"{node} sealed height {height} otherwise")
 
-    def check_end(self, stores: Mapping[str, Store], orders: list[Order]) -> None:
+    def check_end(self, stores: Mapping[str, Store], orders: list[Order], reads: list[Answer]) -> None:
         """At rest: the stores agree, audit clean, conserve money, and hold every answer that was given."""
+        balances = _balances(next(iter(stores.values())), orders)
+        balances.check_answers(reads)
         for node, store in stores.items():
-            self._check_money(node, store)
+            self._check_money(node, store, balances)
             self._check_answers(node, store, orders)
             self._check_certificates(node, store)
         node = min(stores)
@@ -87,7 +91,7 @@ class Oracle:
             if (record.term, record.payload) != (message.term, message.to.encode()):
                 raise Violation(f"{sender} voted for {message.to} in {message.term} before it was synced")
 
-    def _check_money(self, node: str, store: Store) -> None:
+    def _check_money(self, node: str, store: Store, balances: Balances) -> None:
         """Σ debits = Σ credits (payments.md): one asset, so over all accounts."""
         accounts = [decode(row, Account) for _, row in store.scan(ACCOUNT_PREFIX)]
         debits = sum(account.debits_posted for account in accounts)
@@ -97,6 +101,7 @@ class Oracle:
         for account in accounts:
             if account.balance < -account.limit:
                 raise Violation(f"{node}: account {account.number} is overdrawn to {account.balance}")
+        balances.check_state(accounts, load_progress(store).height)
 
     def _check_answers(self, node: str, store: Store, orders: list[Order]) -> None:
         """Nothing that was answered as executed is lost, moved or changed; no id is there twice."""
@@ -118,3 +123,15 @@ class Oracle:
                 raise Violation(f"{node} holds a certificate of another block at {seal.height}")
             self._counts["certificates verified"] += 1
             height = found[0] + 1
+
+
+def _balances(store: Store, orders: list[Order]) -> Balances:
+    view = ReadView(store, lambda: State.open(store).registry)
+
+    def outcome_at(height: int, index: int) -> Outcome:
+        row = view.history_row(height, index)
+        if row is None:
+            raise Violation(f"the transaction at {height}, {index} has no row")
+        return Outcome(row.outcome)
+
+    return reckon(store, outcome_at, load_progress(store).height, orders)

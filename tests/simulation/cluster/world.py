@@ -9,6 +9,11 @@ from collections import Counter
 from collections.abc import Callable
 from random import Random
 
+from tests.simulation.report import Violation
+
+MAX_STEPS = 200_000
+"""Events a seed, forty times the usual: nodes that keep each other busy for nothing never come to rest."""
+
 
 class World:
     """Everything that happens, in order of virtual time (milliseconds); the seed decides the rest."""
@@ -21,10 +26,10 @@ class World:
         self.steps = 0
         self._trace = trace
         self._digest = hashlib.sha256()
-        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._events: list[tuple[float, int, Callable[[], object]]] = []
         self._scheduled = 0
 
-    def schedule(self, delay_ms: float, action: Callable[[], None]) -> None:
+    def schedule(self, delay_ms: float, action: Callable[[], object]) -> None:
         """Let something happen after a delay; what is scheduled first goes first at the same time."""
         self._scheduled += 1
         heapq.heappush(self._events, (self.now_ms + delay_ms, self._scheduled, action))
@@ -33,6 +38,8 @@ class World:
         """The next event."""
         self.now_ms, _, action = heapq.heappop(self._events)
         self.steps += 1
+        if self.steps > MAX_STEPS:
+            raise Violation(f"the nodes are still busy after {MAX_STEPS} events")
         action()
 
     def note(self, what: str) -> None:

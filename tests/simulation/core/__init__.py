@@ -5,8 +5,17 @@ contract. `python -m tests.simulation.core --seeds 1000` runs many seeds; a fail
 to replay it.
 """
 
-from tests.simulation.core.cluster import run
-from tests.simulation.core.profile import CALM, HARSH, Profile
+from tests.simulation.core.cluster import SIMULATOR, run
+from tests.simulation.core.profile import CALM, HARSH, PROFILES, Profile
 from tests.simulation.report import Report, SimulationFailure
+from tests.simulation.simulator import Simulator
 
-__all__ = ["CALM", "HARSH", "Profile", "Report", "SimulationFailure", "run"]
+__all__ = ["CALM", "HARSH", "SIMULATION", "Profile", "Report", "SimulationFailure", "run"]
+
+SIMULATION = Simulator(
+    SIMULATOR,
+    lambda seed, profile, trace: run(seed, PROFILES[profile], trace),
+    profiles=tuple(PROFILES),
+    campaign=(HARSH.name,),
+    must_happen={},
+)

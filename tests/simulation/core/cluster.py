@@ -65,7 +65,13 @@ class Cluster:
             ) from error
         self.counts["acknowledged"] = len(self._acknowledged)
         return Report(
-            self._seed, self.profile.name, len(self.nodes), self.steps, self.counts, self._digest.hexdigest()
+            self._seed,
+            self.profile.name,
+            len(self.nodes),
+            self.steps,
+            self.counts,
+            self._digest.hexdigest(),
+            self.now_ms,
         )
 
     def schedule(self, delay_ms: float, action: Callable[[], None]) -> None:
