@@ -222,7 +222,7 @@ class Network:
 
 def new_disk() -> SimulatedDisk:
     """An empty disk."""
-    return SimulatedDisk(Random(1), Counter())
+    return SimulatedDisk(Random(1), Counter(), keeps_any=False)
 
 
 def open_database(disk: SimulatedDisk) -> SimulatedDatabase:
