@@ -20,7 +20,7 @@ from ledger.rules import RULES
 from ledger.state import Executed, State, basis_height
 from node.log_tail import Checked
 from node.ports import Worker
-from node.store import OwnSeal, Store
+from node.store import OwnSeal, SealedHeader, Store
 
 
 class UnknownRules(Exception):
@@ -107,7 +107,8 @@ def run(
         )
     executed = RULES[version].execute(state, block, envelopes)
     own = _own_seal(state, signer, executed)
-    store.write_executed(executed.height, executed.changes, own)
+    header = SealedHeader(block.header.term, block.header_raw, executed.seal_raw)
+    store.write_executed(executed.height, executed.changes, header, own)
     state.apply(executed)
     return Done(block, envelopes, executed, own)
 

@@ -69,19 +69,19 @@ class LogTail:
         return (MembershipAt(0, self._membership),)
 
     def first_index(self) -> int:
-        """The whole log is kept."""
-        return 1
+        """After the blocks whose bodies are no longer held here."""
+        return self._store.pruned + 1
 
     def last_index(self) -> int:
         """The end of the stored log; only asked when Raft is made."""
         return self._store.log_end
 
     def term(self, index: int) -> int:
-        """The term at `index`; 0 for genesis."""
-        if index == 0:
-            return 0
+        """The term at `index`, which may be the one before the first that is held; 0 for genesis."""
         link = self._links.get(index)
-        return link.parent.term if link is not None else self._entry(index).term
+        if link is not None:
+            return link.parent.term
+        return self._store.base_term if index == self._store.pruned else self._entry(index).term
 
     def entries(self, first: int, last: int, max_bytes: int) -> tuple[Entry, ...]:
         """Entries from `first` to `last`, as many as fit but at least one."""

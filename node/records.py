@@ -12,6 +12,7 @@ HARD_STATE = b"H"
 META = b"M"
 SEAL = b"s"
 CERTIFICATE = b"c"
+HEADER = b"h"
 EVIDENCE = b"e"
 
 CHECKSUM_BYTES = 4
@@ -44,6 +45,11 @@ class Record(NamedTuple):
 def block_key(height: int) -> bytes:
     """Where the log record of `height` is."""
     return BLOCK + height.to_bytes(8, "big")
+
+
+def header_key(height: int) -> bytes:
+    """Where the header of the block at `height` is, with its height's seal."""
+    return HEADER + height.to_bytes(8, "big")
 
 
 def seal_key(height: int) -> bytes:

@@ -28,6 +28,7 @@ from node.records import (
     block_key,
     certificate_key,
     evidence_key,
+    header_key,
     meta_key,
     pack_record,
     seal_key,
@@ -36,8 +37,11 @@ from node.records import (
 
 FORMAT = 1
 CHECKED_AT_OPEN = 64
+PRUNED_AT_ONCE = 256
+"""Blocks forgotten in one batch: what else waits for the disk doesn't wait long."""
 LED = "led/"
 SEALED = "sealed/"
+PRUNED = "pruned"
 ENTRY_TYPES = frozenset(int(type_) for type_ in EntryType)
 
 
@@ -50,6 +54,14 @@ class OwnSeal(NamedTuple):
 
     seal: bytes
     signature: bytes
+
+
+class SealedHeader(NamedTuple):
+    """What is kept of every executed block for ever: its term, its header's bytes, and its height's seal."""
+
+    term: int
+    header: bytes
+    seal: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +83,8 @@ class Store:
         self.genesis_raw = genesis_raw
         self.network_id = network_id_of(genesis_raw)
         self.node_id = node_id
-        self._log_end = _last_height(database, BLOCK)
+        self._pruned = int.from_bytes(self._meta(PRUNED) or b"", "big")
+        self._log_end = max(self._pruned, _last_height(database, BLOCK))
         self._fresh_ids = FreshIds(database, ID_PREFIX, _after(ID_PREFIX))
 
     @staticmethod
@@ -108,6 +121,21 @@ class Store:
         """The highest height on the disk."""
         return self._log_end
 
+    @property
+    def pruned(self) -> int:
+        """Up to which height the blocks' bodies are not held here any more; 0 where all are."""
+        return self._pruned
+
+    @property
+    def base_term(self) -> int:
+        """The term of the block at `pruned`, on which the log here follows; 0 for genesis."""
+        if not self._pruned:
+            return 0
+        block = self.header(self._pruned)
+        if block is None:
+            raise CorruptRecord(header_key(self._pruned), self._pruned, "it is missing")
+        return block.term
+
     def hard_state(self) -> HardState:
         """Term and vote as last synced."""
         raw = self._database.get(HARD_STATE)
@@ -135,16 +163,32 @@ class Store:
         self._database.write(puts, deletes, sync=True)
         self._log_end = end
 
+    def prune(self, height: int) -> None:
+        """Forget the bodies of blocks up to `height`, some at a time; their headers and seals stay.
+
+        Raises ValueError for a height that isn't executed here. On the disk worker, as all writes of the log.
+        """
+        if height > load_progress(self).height:
+            raise ValueError(f"Block {height} is not executed here: it can't be forgotten.")
+        while self._pruned < height:
+            last = min(height, self._pruned + PRUNED_AT_ONCE)
+            puts = {meta_key(PRUNED): _pack_meta(PRUNED, last.to_bytes(8, "big"))}
+            deletes = [block_key(done) for done in range(self._pruned + 1, last + 1)]
+            self._database.write(puts, deletes, sync=True)
+            self._pruned = last
+
     # Execution.
 
-    def write_executed(self, height: int, rows: Mapping[bytes, bytes], own: OwnSeal | None) -> None:
+    def write_executed(
+        self, height: int, rows: Mapping[bytes, bytes], block: SealedHeader, own: OwnSeal | None
+    ) -> None:
         """All that came of executing `height`, with this node's own seal of it, if it seals: one batch,
         synced.
 
         Raises CorruptRecord if another seal of that height is there already: a node never seals a height
         twice.
         """
-        puts = dict(rows)
+        puts = {**rows, header_key(height): pack_header(height, block)}
         self._fresh_ids.note(key for key in rows if key.startswith(ID_PREFIX))
         if own is not None:
             known = self.own_seal(height)
@@ -155,6 +199,12 @@ class Store:
             payload = codec.encode([own.seal, own.signature])
             puts[seal_key(height)] = pack_record(seal_key(height), Record(height, 0, payload))
         self._database.write(puts, (), sync=True)
+
+    def header(self, height: int) -> SealedHeader | None:
+        """The header of an executed block and its height's seal; raises CorruptRecord."""
+        key = header_key(height)
+        raw = self._database.get(key)
+        return None if raw is None else unpack_header(unpack_record(key, raw, height))
 
     def own_seal(self, height: int) -> OwnSeal | None:
         """This node's own seal of `height`; raises CorruptRecord."""
@@ -233,8 +283,8 @@ class Store:
             )
         if self._log_end and self.hard_state().term == 0:
             raise CorruptRecord(HARD_STATE, None, "there is a log, but no term and vote")
-        term = 0
-        for height in range(max(1, executed - CHECKED_AT_OPEN), self._log_end + 1):
+        term = self.base_term
+        for height in range(max(self._pruned + 1, executed - CHECKED_AT_OPEN), self._log_end + 1):
             entry = self.entry(height)
             if entry is None:
                 raise CorruptRecord(block_key(height), height, "it is missing in the middle of the log")
@@ -279,6 +329,17 @@ def _pack_meta(name: str, value: bytes) -> bytes:
 def _pack_hard_state(hard_state: HardState) -> bytes:
     payload = (hard_state.vote or "").encode("ascii")
     return pack_record(HARD_STATE, Record(0, hard_state.term, payload))
+
+
+def pack_header(height: int, block: SealedHeader) -> bytes:
+    """The record of an executed block's header and seal."""
+    payload = codec.encode([block.header, block.seal])
+    return pack_record(header_key(height), Record(height, block.term, payload))
+
+
+def unpack_header(record: Record) -> SealedHeader:
+    """What `pack_header` packed."""
+    return SealedHeader(record.term, *codec.decode(record.payload, tuple[bytes, bytes]))
 
 
 def _stage_entries(

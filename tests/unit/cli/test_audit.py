@@ -15,7 +15,7 @@ from ledger.certificate import seal_hash
 from ledger.keys import sign
 from node.disk import LevelDatabase
 from node.records import Record, block_key, meta_key, pack_record, seal_key
-from node.store import LogWrite, OwnSeal, Store
+from node.store import LogWrite, OwnSeal, SealedHeader, Store
 from tests.unit.api.instant_host import InstantHost
 from tests.unit.cli.conftest import Nostro, document
 from tests.unit.cli.world import World
@@ -47,7 +47,9 @@ def write_store(path: Path, host: InstantHost) -> None:
     key = sample.private_key(sample.NODE_KEYS[NODE])
     for height, executed in host.executed.items():
         own = OwnSeal(executed.seal_raw, sign(key, seal_hash(executed.seal_raw)))
-        store.write_executed(height, executed.changes, own)
+        block = host.blocks[height]
+        header = SealedHeader(block.header.term, block.header_raw, executed.seal_raw)
+        store.write_executed(height, executed.changes, header, own)
     store.write_marks(host.certificates, {}, {})
     database.close()
 

@@ -5,25 +5,31 @@ nothing behind.
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from consensus.messages import Entry, EntryType, HardState
+from ledger.block import decode_block
+from ledger.codec import decode, encode
 from ledger.genesis import network_id
+from ledger.records import PROGRESS_KEY, Progress
 from node.records import (
     HARD_STATE,
     CorruptRecord,
     Record,
     block_key,
+    header_key,
     meta_key,
     pack_record,
     seal_key,
     unpack_record,
 )
-from node.store import LogWrite, OwnSeal, Store, WrongStore
+from node.store import PRUNED_AT_ONCE, LogWrite, OwnSeal, SealedHeader, Store, WrongStore
 from tests.simulation.cluster.bank import genesis_of
-from tests.simulation.cluster.database import SimulatedDisk
+from tests.simulation.cluster.database import SimulatedDatabase, SimulatedDisk
 from tests.unit.node.harness import Node, new_disk, open_database, reopen
 
 GENESIS = genesis_of(1)
+HEADER = SealedHeader(1, b"header", b"seal")
 
 
 def open_store(disk: SimulatedDisk, node_id: str = "n0") -> Store:
@@ -143,10 +149,10 @@ def test_an_own_seal_is_never_replaced() -> None:
     """A node seals a height once; the same seal again is harmless."""
     disk = new_disk()
     store = open_store(disk)
-    store.write_executed(1, {}, OwnSeal(b"seal", bytes(64)))
-    store.write_executed(1, {}, OwnSeal(b"seal", bytes(64)))
+    store.write_executed(1, {}, HEADER, OwnSeal(b"seal", bytes(64)))
+    store.write_executed(1, {}, HEADER, OwnSeal(b"seal", bytes(64)))
     with pytest.raises(CorruptRecord, match="sealed this height otherwise"):
-        store.write_executed(1, {}, OwnSeal(b"other", bytes(64)))
+        store.write_executed(1, {}, HEADER, OwnSeal(b"other", bytes(64)))
     assert store.own_seal(1) == OwnSeal(b"seal", bytes(64))
     assert store.last_own_seal() == 1
     assert disk.unsynced == []
@@ -230,7 +236,7 @@ def test_a_damaged_own_seal_is_named_when_read() -> None:
     """A seal that is re-sent must be the one that was signed."""
     disk = new_disk()
     store = open_store(disk)
-    store.write_executed(1, {}, OwnSeal(b"seal", bytes(64)))
+    store.write_executed(1, {}, HEADER, OwnSeal(b"seal", bytes(64)))
     disk.live[seal_key(1)] = disk.live[seal_key(1)][:-1] + b"?"
     with pytest.raises(CorruptRecord, match="height 1"):
         store.own_seal(1)
@@ -247,3 +253,81 @@ def test_execution_goes_on_where_a_crash_left_it() -> None:
     again = reopen(node)
     assert again.driver.executed_height == height
     assert again.store.own_seal(height) == seal
+
+
+def grown(blocks: int) -> Node:
+    """A node alone whose chain has that many blocks or a few more."""
+    node = Node()
+    node.tick(30)
+    number = 0
+    while node.driver.executed_height < blocks:
+        number += 1
+        opening = node.bank.open_account("bank0", f"a{number}", number.to_bytes(16, "big"), (1, 2**62))
+        node.submit(opening)
+        node.tick()
+    return node
+
+
+def test_every_executed_block_leaves_its_header_and_seal() -> None:
+    """They are those of the block and of this node's own seal, whether or not the body is still there."""
+    node = grown(3)
+    for height in range(1, 4):
+        entry, own, kept = node.store.entry(height), node.store.own_seal(height), node.store.header(height)
+        assert entry is not None
+        assert own is not None
+        assert kept is not None
+        assert kept == SealedHeader(entry.term, decode_block(entry.data).header_raw, own.seal)
+    assert node.store.header(node.driver.executed_height + 1) is None
+
+
+def test_forgotten_bodies_leave_a_log_that_begins_later() -> None:
+    """Below the height only headers are left, also after a restart; the log goes on above it."""
+    node = grown(4)
+    executed, term = node.driver.executed_height, node.store.header(2)
+    node.store.prune(2)
+    for store in (node.store, reopen(node).store):
+        assert (store.pruned, store.log_end) == (2, executed)
+        assert [store.entry(height) is None for height in (1, 2, 3)] == [True, True, False]
+        assert term is not None
+        assert store.base_term == term.term
+        assert store.header(1) is not None
+    node.store.prune(1)
+    assert node.store.pruned == 2
+
+
+def test_all_executed_bodies_can_be_forgotten_and_no_more() -> None:
+    """The log is empty then and ends where it begins; what isn't executed is kept."""
+    node = grown(3)
+    executed = node.driver.executed_height
+    with pytest.raises(ValueError, match=f"Block {executed + 1} is not executed"):
+        node.store.prune(executed + 1)
+    node.store.prune(executed)
+    again = reopen(node)
+    assert (again.store.pruned, again.store.log_end) == (executed, executed)
+    assert again.driver.executed_height == executed
+
+
+def test_forgetting_is_done_in_small_batches_each_whole() -> None:
+    """A crash between two batches leaves a log that begins where the first ended."""
+    disk, points = new_disk(), list[str]()
+    store = Store.open(SimulatedDatabase(disk, points.append), GENESIS, "n0")
+    heights = range(1, PRUNED_AT_ONCE + 3)
+    store.write_log([LogWrite(HardState(1, None), entries(1, [1] * len(heights)))])
+    for height in heights:
+        store.write_executed(height, {}, HEADER, None)
+    progress = decode(disk.live[PROGRESS_KEY], Progress)
+    disk.live[PROGRESS_KEY] = encode(replace(progress, height=heights[-1]))
+    points.clear()
+    store.prune(heights[-1])
+    assert points.count("after a write") == 2
+    assert store.pruned == heights[-1]
+    assert not any(store.entry(height) for height in heights)
+
+
+def test_a_log_whose_beginning_is_unknown_is_corrupt() -> None:
+    """Without the header at which the log begins, nothing can follow on it."""
+    node = grown(3)
+    node.store.prune(2)
+    del node.disk.durable[header_key(2)]
+    with pytest.raises(CorruptRecord, match="height 2"):
+        reopen(node)
