@@ -3,7 +3,7 @@
 It must not know how the roots in a seal were computed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Annotated, Final, Literal
 
@@ -77,13 +77,6 @@ class Certifiers(Record, frozen=True):
         return quorum(self.certificate_rule, len(self.nodes))
 
 
-class Handover(Record, frozen=True):
-    """Where others begin to certify: the last certificate by those before, and who they are."""
-
-    certificate: Certificate
-    certifiers: Certifiers
-
-
 def encode_seal(seal: Seal) -> bytes:
     """The bytes of a seal."""
     return encode(seal)
@@ -125,7 +118,7 @@ def verify_certificate(certificate: Certificate, certifiers: Certifiers) -> Seal
     """The seal that a quorum of `certifiers`, those of its height, signed; raises InvalidCertificate.
 
     Every signature given must be good and by a certifier, not only as many as are needed. Whose the height
-    is, the seal before it says; `verify_handovers` finds out from genesis on.
+    is, the seal before it says; the hand-overs from genesis on (ledger/handovers.py).
     """
     try:
         seal = decode_seal(certificate.seal)
@@ -139,22 +132,6 @@ def verify_certificate(certificate: Certificate, certifiers: Certifiers) -> Seal
         raise InvalidCertificate(f"height {seal.height}: {len(nodes)} nodes signed, {needed} are needed")
     _verify_signatures(certificate, certifiers, seal.height)
     return seal
-
-
-def verify_handovers(first: Certifiers, handovers: Sequence[Handover]) -> Certifiers:
-    """Who certifies after these hand-overs, from the certifiers of genesis on; raises InvalidCertificate.
-
-    Each is certified by those before it, and its seal names those after it.
-    """
-    certifiers, height = first, 0
-    for handover in handovers:
-        seal = verify_certificate(handover.certificate, certifiers)
-        if seal.height <= height:
-            raise InvalidCertificate(f"the hand-over at height {seal.height} does not follow on {height}")
-        if seal.certifiers_hash != certifiers_hash(handover.certifiers):
-            raise InvalidCertificate(f"the hand-over at height {seal.height} is to other certifiers")
-        certifiers, height = handover.certifiers, seal.height
-    return certifiers
 
 
 def _verify_signatures(certificate: Certificate, certifiers: Certifiers, height: int) -> None:

@@ -11,8 +11,6 @@ from typing import Final, Literal
 from ledger.block import Block, Header, block_hash
 from ledger.certificate import (
     Certificate,
-    Certifier,
-    Certifiers,
     InvalidCertificate,
     Seal,
     decode_seal,
@@ -24,6 +22,7 @@ from ledger.envelope import Envelope, EnvelopeLimits, decode_envelope, verify_en
 from ledger.fields import Bin32, Uint
 from ledger.genesis import Genesis, decode_genesis
 from ledger.genesis import network_id as network_id_of
+from ledger.handovers import Handover, verify_handovers
 from ledger.keys import BadSignature
 from ledger.leaves import OutcomeLeaf, decode_outcome_leaf
 from ledger.merkle import ProofInvalid, inclusion_proof, leaf_hash, verify_inclusion
@@ -41,7 +40,10 @@ class ReceiptInvalid(Exception):
 
 
 class Receipt(Record, frozen=True):
-    """Genesis, a block's header, one envelope and its outcome with their paths, and certified seals."""
+    """Genesis, a block's header, one envelope and its outcome with their paths, certified seals.
+
+    `handovers` lead from genesis to those who certified.
+    """
 
     format: Literal[1]
     genesis: bytes
@@ -52,6 +54,7 @@ class Receipt(Record, frozen=True):
     outcome_leaf: bytes
     outcome_path: tuple[Bin32, ...]
     seals: tuple[bytes, ...]
+    handovers: tuple[Handover, ...]
     certificate: Certificate
 
 
@@ -78,12 +81,13 @@ def build_receipt(
     index: int,
     outcome_leaves: Sequence[bytes],
     seals: Sequence[bytes],
+    handovers: Sequence[Handover],
     certificate: Certificate,
 ) -> bytes:
     """The receipt of the transaction at `index` of `block`.
 
     `outcome_leaves` are those of the whole block, in order; `seals` those from the block's height up to, not
-    including, the certificate's own.
+    including, the certificate's own; `handovers` all those below the certificate's height.
     """
     leaf_hashes = [leaf_hash(leaf) for leaf in outcome_leaves]
     return encode(
@@ -97,6 +101,7 @@ def build_receipt(
             outcome_leaves[index],
             inclusion_proof(leaf_hashes, index),
             tuple(seals),
+            tuple(handovers),
             certificate,
         )
     )
@@ -112,18 +117,14 @@ def verify_receipt(raw: bytes, network_id: bytes) -> VerifiedReceipt:
         raise ReceiptInvalid(str(error)) from error
 
 
-def genesis_certifiers(genesis: Genesis) -> Certifiers:
-    """The certifiers that genesis names: all its nodes, under its rule."""
-    nodes = tuple(Certifier(node.id, node.member, node.key) for node in genesis.nodes)
-    return Certifiers(genesis.parameters.certificate_rule, nodes)
-
-
 def _verified(receipt: Receipt, network_id: bytes) -> VerifiedReceipt:
     if network_id_of(receipt.genesis) != network_id:
         raise ReceiptInvalid(f"it is of another network than {network_id.hex()}")
     genesis = decode_genesis(receipt.genesis)
     header = decode(receipt.header, Header)
-    certified = verify_certificate(receipt.certificate, genesis_certifiers(genesis))
+    handed_over, certifiers = verify_handovers(receipt.genesis, receipt.handovers)
+    certified = verify_certificate(receipt.certificate, certifiers)
+    _check(certified.height > handed_over, f"certifiers of after height {handed_over} did not certify before")
     sealed = _follow_seals(receipt, header)
     _check(header.network_id == network_id, "the block is of another network")
     _check(sealed.header_hash == block_hash(receipt.header), "the seal is of another block")

@@ -19,7 +19,8 @@ from ledger.codec import Malformed, decode
 from ledger.genesis import decode_genesis
 from ledger.genesis import network_id as network_id_of
 from ledger.genesis_state import genesis_rows
-from ledger.receipt import MAX_SEALS, genesis_certifiers
+from ledger.handovers import genesis_certifiers
+from ledger.receipt import MAX_SEALS
 from ledger.records import Account, MemberRecord, Progress, RegistryRow, encode_record
 from ledger.registry import registry_leaves
 from ledger.snapshot import ACCOUNTS, CHAIN, REGISTRY, SECTIONS, Manifest, SnapshotInvalid

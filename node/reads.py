@@ -24,6 +24,7 @@ from api.ports import (
 from ledger.block import Block, decode_block
 from ledger.cache import GenerationCache
 from ledger.certificate import decode_certificate, decode_seal
+from ledger.handovers import Handover, HandoverMissing, handovers_below
 from ledger.json_form import format_uuid
 from ledger.leaves import outcome_leaf
 from ledger.outcome import Outcome
@@ -47,6 +48,7 @@ class Reads:
         """Nothing is read yet."""
         self._store = store
         self._certified = certified
+        self._registry = registry
         self._view = ReadView(store, registry)
         self._blocks: GenerationCache[int, Block] = GenerationCache(BLOCK_CACHE)
 
@@ -87,6 +89,7 @@ class Reads:
             index=seen.index,
             outcome_leaves=self._outcome_leaves(seen.height),
             seals=[self._own_seal(height) for height in range(seen.height, certified_height)],
+            handovers=self._handovers(certified_height),
             certificate=decode_certificate(certificate),
         )
 
@@ -165,6 +168,12 @@ class Reads:
         block = decode_block(entry.data)
         self._blocks.put(height, block)
         return block
+
+    def _handovers(self, certified_height: int) -> tuple[Handover, ...]:
+        try:
+            return handovers_below(self._registry(), certified_height, self._store.certificate)
+        except HandoverMissing as error:
+            raise NotCertified(f"Here {error}; another node may hold it.") from error
 
     def _own_seal(self, height: int) -> bytes:
         own = self._store.own_seal(height)

@@ -180,10 +180,7 @@ def verify_certificate(
 ) -> list[str]:
     """Section 7: enough certifiers signed this seal, and all that are listed did. Gives their ids."""
     seal_raw, signatures = array(certificate, 2, "certificate")
-    certifiers = tagged_hash(b"certifiers", msgpack.packb([rule, [list(node) for node in nodes]]))
-    require(
-        read_seal(seal_raw, network_id)["certifiers"] == certifiers, "seal: other certifiers than genesis's"
-    )
+    read_seal(seal_raw, network_id)
     signers = [array(item, 2, "certificate: signature")[0] for item in signatures]
     require(signers == sorted(set(signers)), "certificate: signers not strictly ascending")
     require(len(signers) >= quorum(rule, len(nodes)), f"certificate: {len(signers)} signatures are too few")
@@ -193,6 +190,34 @@ def verify_certificate(
         require(node in keys, f"certificate: {node} is not a certifier")
         verify_signature(keys[node], digest, signature, f"certificate: {node}")
     return signers
+
+
+def read_certifiers(value: Value) -> tuple[int, list[tuple[str, str, bytes]]]:
+    """Section 7: the rule of certificates, and the nodes as (id, member, key)."""
+    rule, nodes = array(value, 2, "certifiers")
+    require(number(rule, "certifiers: rule") in (0, 1), "certifiers: unknown rule")
+    certifiers = [tuple(array(node, 3, "certifiers: node")) for node in nodes]
+    ids = [node[0] for node in certifiers]
+    require(ids == sorted(set(ids)) and ids, "certifiers: not ascending")
+    return rule, certifiers
+
+
+def follow_handovers(
+    handovers: Value, rule: int, nodes: list[tuple[str, str, bytes]], network_id: bytes
+) -> tuple[int, int, list[tuple[str, str, bytes]]]:
+    """Section 9: from genesis's certifiers to the last ones, with the height after which they certify."""
+    height = 0
+    require(isinstance(handovers, list), "hand-overs: not an array")
+    for handover in handovers:
+        certificate, certifiers = array(handover, 2, "hand-over")
+        verify_certificate(certificate, rule, nodes, network_id)
+        seal = read_seal(certificate[0], network_id)
+        require(seal["height"] > height, "hand-over: heights not ascending")
+        named = tagged_hash(b"certifiers", msgpack.packb(certifiers))
+        require(seal["certifiers"] == named, "hand-over: to others than the seal names")
+        height = seal["height"]
+        rule, nodes = read_certifiers(certifiers)
+    return height, rule, nodes
 
 
 def read_header(raw: Value, network_id: bytes) -> dict[str, Value]:
@@ -261,16 +286,17 @@ def read_transfer(body: Value) -> dict[str, Value]:
 
 def verify_receipt(raw: bytes, network_id: bytes) -> dict[str, Value]:
     """Section 9: everything, from the network's id to the payment. Gives the facts proved."""
-    receipt = array(unpack(raw, "receipt"), 10, "receipt")
-    format_, genesis_raw, header_raw, envelope_raw, index, tx_path, leaf, outcome_path, seals, certificate = (
-        receipt
-    )
+    receipt = array(unpack(raw, "receipt"), 11, "receipt")
+    format_, genesis_raw, header_raw, envelope_raw, index, tx_path, leaf, outcome_path = receipt[:8]
+    seals, handovers, certificate = receipt[8:]
     exactly(format_, 1, "receipt: format")
     require(tagged_hash(b"genesis", genesis_raw) == network_id, "genesis: it is of another network")
     network_name, rule, nodes = read_genesis(genesis_raw)
+    handed_over, rule, nodes = follow_handovers(handovers, rule, nodes, network_id)
     signed_by = verify_certificate(certificate, rule, nodes, network_id)
     header = read_header(header_raw, network_id)
     seal = sealed_block(header, header_raw, seals, certificate[0], network_id)
+    require(header["height"] + len(seals) > handed_over, "certificate: of before the last hand-over")
     payload = read_envelope(envelope_raw, network_id)
     transfer = read_transfer(payload["body"]) if KINDS[payload["kind"]] == "transfer" else None
     size = header["tx_count"]

@@ -246,6 +246,7 @@ class InstantHost:
             index=place.index,
             outcome_leaves=leaves,
             seals=[self.executed[height].seal_raw for height in range(place.height, certified)],
+            handovers=(),
             certificate=decode_certificate(self.certificates[certified]),
         )
 

@@ -8,15 +8,18 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from msgspec.structs import replace as msgspec_replace
 
 from ledger.block import Block, Parent, Scheduled, genesis_parent, make_block
 from ledger.bodies import Body, Kind, Transfer
 from ledger.certificate import (
     NO_PARENT_SEAL,
     Certificate,
+    Certifier,
     Certifiers,
     Seal,
     certifiers_hash,
+    decode_seal,
     encode_seal,
     make_certificate,
     seal_hash,
@@ -32,13 +35,14 @@ from ledger.genesis import (
     issuance_tx_id,
     network_id,
 )
+from ledger.handovers import Handover, genesis_certifiers
 from ledger.keys import account_id, public_bytes, sign
 from ledger.leaves import outcome_leaf
 from ledger.membership import Decision
 from ledger.merkle import EMPTY_ROOT, leaf_hash, root
 from ledger.parameters import DEFAULT_PARAMETERS
 from ledger.policy import single_key
-from ledger.receipt import build_receipt, genesis_certifiers
+from ledger.receipt import build_receipt
 
 NETWORK_NAME = "nostrotest"
 GENESIS_TIME_MS = 1_700_000_000_000
@@ -200,7 +204,31 @@ class SampleReceipt:
     seals: tuple[bytes, ...] = field(default=())
 
 
-def receipt(*, index: int = 1, size: int = 3, later: int = 2) -> SampleReceipt:
+def handover(height: int, nodes: Sequence[str], signers: Sequence[str]) -> Handover:
+    """The hand-over at `height` to these nodes of the sample networks, certified by the signers."""
+    members = {f"node-{member}": member for member in MEMBERS}
+    following = Certifiers(
+        0, tuple(Certifier(node, members[node], public_key(NODE_KEYS[node])) for node in sorted(nodes))
+    )
+    named = msgspec_replace(decode_seal(seal(height)), certifiers_hash=certifiers_hash(following))
+    return Handover(certificate(encode_seal(named), signers), following)
+
+
+HANDED_OVER = (
+    handover(1, ("node-alpha", "node-beta", "node-gamma", "node-delta"), ("node-alpha", "node-beta")),
+    handover(2, ("node-delta",), ("node-alpha", "node-delta", "node-gamma")),
+)
+"""Two hand-overs: delta's node comes in after height 1, and is alone after height 2."""
+
+
+def receipt(
+    *,
+    index: int = 1,
+    size: int = 3,
+    later: int = 2,
+    handovers: Sequence[Handover] = (),
+    signers: Sequence[str] = ("node-alpha", "node-beta"),
+) -> SampleReceipt:
     """The receipt of transaction `index` of a block of `size`, certified `later` heights after it."""
     made = block([envelope(number + 1) for number in range(size)])
     leaves = [outcome_leaf(0)] * (size - 1) + [outcome_leaf(300, (1, 0))]
@@ -214,6 +242,7 @@ def receipt(*, index: int = 1, size: int = 3, later: int = 2) -> SampleReceipt:
         index=index,
         outcome_leaves=leaves,
         seals=seals[:-1],
-        certificate=certificate(seals[-1]),
+        handovers=handovers,
+        certificate=certificate(seals[-1], signers),
     )
     return SampleReceipt(raw, made, tuple(seals))

@@ -1,14 +1,11 @@
 """Seals and certificates: how many must sign, who, and what."""
 
-from collections.abc import Sequence
-
 import pytest
 from msgspec.structs import replace
 
 from ledger.certificate import (
     Certificate,
     Certifiers,
-    Handover,
     InvalidCertificate,
     SealSignature,
     certifiers_hash,
@@ -19,7 +16,6 @@ from ledger.certificate import (
     make_certificate,
     seal_hash,
     verify_certificate,
-    verify_handovers,
 )
 from ledger.codec import Malformed
 from ledger.keys import sign
@@ -77,39 +73,6 @@ def test_signature_of_another_type_is_refused() -> None:
     made = sample.block([], term=2)
     signatures = [(node, sign(sample.private_key(sample.NODE_KEYS[node]), made.hash)) for node in NODES]
     assert "does not verify" in _refused(make_certificate(SEAL, signatures))
-
-
-def _handover(height: int, to: Certifiers, nodes: Sequence[str] = NODES) -> Handover:
-    seal = replace(decode_seal(sample.seal(height)), certifiers_hash=certifiers_hash(to))
-    return Handover(sample.certificate(encode_seal(seal), nodes), to)
-
-
-FEWER = Certifiers(0, CERTIFIERS.nodes[:2])
-ONE = Certifiers(0, CERTIFIERS.nodes[:1])
-
-
-def test_handovers_are_followed_from_genesis_on() -> None:
-    """Each is certified by those before it, and gives those after it; none leaves those of genesis."""
-    assert verify_handovers(CERTIFIERS, ()) == CERTIFIERS
-    assert verify_handovers(CERTIFIERS, [_handover(4, FEWER)]) == FEWER
-    handovers = [_handover(4, FEWER), _handover(5, ONE, NODES[:2]), _handover(9, CERTIFIERS, NODES[:1])]
-    assert verify_handovers(CERTIFIERS, handovers) == CERTIFIERS
-
-
-@pytest.mark.parametrize(
-    ("handovers", "words"),
-    [
-        ([_handover(4, FEWER), _handover(5, ONE, NODES[1:])], "node-gamma is not a certifier"),
-        ([_handover(4, FEWER), _handover(5, ONE, NODES[:1])], "1 nodes signed, 2 are needed"),
-        ([_handover(4, FEWER), _handover(4, ONE, NODES[:2])], "height 4 does not follow on 4"),
-        ([_handover(5, FEWER), _handover(4, ONE, NODES[:2])], "height 4 does not follow on 5"),
-        ([Handover(_handover(4, FEWER).certificate, ONE)], "height 4 is to other certifiers"),
-    ],
-)
-def test_handovers_that_lead_astray(handovers: list[Handover], words: str) -> None:
-    """Signed by others than those before, out of order, or naming others than the seal does."""
-    with pytest.raises(InvalidCertificate, match=words):
-        verify_handovers(CERTIFIERS, handovers)
 
 
 def test_byzantine_rule_takes_more() -> None:

@@ -29,15 +29,27 @@ SCRIPT = Path(__file__).parents[3] / "scripts" / "verify_receipt.py"
     OUTCOME_LEAF,
     OUTCOME_PATH,
     SEALS,
+    HANDOVERS,
     CERTIFICATE,
-) = range(10)
+) = range(11)
 RECEIPT = sample.receipt()
+HANDED_OVER = sample.receipt(handovers=sample.HANDED_OVER, signers=("node-delta",))
 
 
-def _changed(place: int, change: Callable[[Any], object]) -> bytes:
-    fields = msgpack.unpackb(RECEIPT.raw)
+def _changed(place: int, change: Callable[[Any], object], of: sample.SampleReceipt = RECEIPT) -> bytes:
+    fields = msgpack.unpackb(of.raw)
     fields[place] = change(fields[place])
     return bytes(msgpack.packb(fields))
+
+
+def _refused_by_both(raw: bytes, words: str, folder: Path) -> None:
+    with pytest.raises(ReceiptInvalid, match=words):
+        verify_receipt(raw, sample.network())
+    file = folder / "receipt"
+    file.write_bytes(raw)
+    answer = _script(file, sample.network().hex())
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("not proved: ")
 
 
 def _script(path: Path, network_id: str) -> subprocess.CompletedProcess[str]:
@@ -96,14 +108,46 @@ def test_every_step_is_checked(
     place: int, change: Callable[[Any], object], words: str, tmp_path: Path
 ) -> None:
     """One thing changed, and neither the ledger nor the script takes it."""
-    raw = _changed(place, change)
-    with pytest.raises(ReceiptInvalid, match=words):
-        verify_receipt(raw, sample.network())
+    _refused_by_both(_changed(place, change), words, tmp_path)
+
+
+def test_a_receipt_across_handovers(tmp_path: Path) -> None:
+    """Certified by a node that genesis doesn't know: both follow the hand-overs to it."""
+    assert verify_receipt(HANDED_OVER.raw, sample.network()).signed_by == ("node-delta",)
     file = tmp_path / "receipt"
-    file.write_bytes(raw)
+    file.write_bytes(HANDED_OVER.raw)
     answer = _script(file, sample.network().hex())
-    assert answer.returncode == 1
-    assert answer.stderr.startswith("not proved: ")
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout)["signed_by"] == ["node-delta"]
+
+
+@pytest.mark.parametrize(
+    ("place", "change", "words"),
+    [
+        (HANDOVERS, lambda _: [], "1 nodes signed, 2 are needed"),
+        (HANDOVERS, lambda both: both[:1], "1 nodes signed, 3 are needed"),
+        (HANDOVERS, lambda both: both[1:], "node-delta is not a certifier"),
+        (HANDOVERS, lambda both: both[::-1], "node-delta is not a certifier"),
+        (HANDOVERS, lambda both: [both[0], both[0], both[1]], "2 nodes signed, 3 are needed"),
+        (HANDOVERS, lambda both: [both[0], [both[1][0], both[0][1]]], "height 2 is to other certifiers"),
+        (HANDOVERS, lambda both: [both[0], [both[1][0], [0, []]]], "height 2 is to other certifiers"),
+        (HANDOVERS, lambda both: [both[0], both[1][:1]], "Receipt.handovers"),
+        (HANDOVERS, lambda _: 7, "Receipt.handovers"),
+        (CERTIFICATE, lambda one: [one[0], [["node-alpha", one[1][0][1]]]], "node-alpha is not a certifier"),
+    ],
+)
+def test_every_handover_is_checked(
+    place: int, change: Callable[[Any], object], words: str, tmp_path: Path
+) -> None:
+    """A hand-over left out, repeated, out of order or to others, and the receipt proves nothing."""
+    _refused_by_both(_changed(place, change, HANDED_OVER), words, tmp_path)
+
+
+@pytest.mark.parametrize("later", [0, 1])
+def test_those_after_a_handover_certify_nothing_before_it(later: int, tmp_path: Path) -> None:
+    """A certificate at or below the last hand-over is not theirs to make."""
+    raw = sample.receipt(later=later, handovers=sample.HANDED_OVER, signers=("node-delta",)).raw
+    _refused_by_both(raw, "after height 2", tmp_path)
 
 
 @settings(max_examples=60, deadline=None)

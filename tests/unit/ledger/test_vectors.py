@@ -91,7 +91,7 @@ def test_hashes_of_signed_things(kind: str, thing: str, hash_name: str) -> None:
         ("id_record", 6),
         ("seal", 10),
         ("certificate", 2),
-        ("receipt", 10),
+        ("receipt", 11),
     ],
 )
 def test_layouts_read_by_an_independent_codec(thing: str, items: int) -> None:

@@ -1,0 +1,53 @@
+"""Hand-overs: followed from genesis to whoever certifies now, and nowhere else."""
+
+import pytest
+from msgspec.structs import replace
+
+from ledger.certificate import Certifiers, InvalidCertificate, decode_seal, encode_seal
+from ledger.codec import Malformed
+from ledger.handovers import Handover, verify_handovers
+from tests.unit.ledger import sample
+
+FIRST, SECOND = sample.HANDED_OVER
+ALPHA, BETA, GAMMA, DELTA = "node-alpha", "node-beta", "node-gamma", "node-delta"
+
+
+def _foreign() -> Handover:
+    """A hand-over of another network by the same keys."""
+    certificate = FIRST.certificate
+    seal = replace(decode_seal(certificate.seal), network_id=bytes(32))
+    return Handover(sample.certificate(encode_seal(seal)), FIRST.certifiers)
+
+
+def test_handovers_are_followed_from_genesis_on() -> None:
+    """Each is certified by those before it, and gives those after it; none leaves those of genesis."""
+    genesis = sample.genesis_raw()
+    assert verify_handovers(genesis, ()) == (0, sample.certifiers())
+    assert verify_handovers(genesis, [FIRST]) == (1, FIRST.certifiers)
+    assert verify_handovers(genesis, [FIRST, SECOND]) == (2, SECOND.certifiers)
+
+
+@pytest.mark.parametrize(
+    ("handovers", "words"),
+    [
+        ([SECOND], "node-delta is not a certifier"),
+        ([FIRST, sample.handover(2, (DELTA,), (ALPHA, DELTA))], "2 nodes signed, 3 are needed"),
+        ([FIRST, sample.handover(1, (DELTA,), (ALPHA, BETA, DELTA))], "height 1 does not follow on 1"),
+        ([SECOND, FIRST], "node-delta is not a certifier"),
+        ([sample.handover(0, (DELTA,), (ALPHA, BETA))], "height 0 does not follow on 0"),
+        ([Handover(FIRST.certificate, SECOND.certifiers)], "height 1 is to other certifiers"),
+        ([Handover(FIRST.certificate, Certifiers(1, FIRST.certifiers.nodes))], "is to other certifiers"),
+        ([_foreign()], "is of another network"),
+        ([FIRST, SECOND, sample.handover(3, (ALPHA,), (ALPHA, BETA))], "2 nodes|is not a certifier"),
+    ],
+)
+def test_handovers_that_lead_astray(handovers: list[Handover], words: str) -> None:
+    """Signed by others than those before, out of order, of another network, naming others than the seal."""
+    with pytest.raises(InvalidCertificate, match=words):
+        verify_handovers(sample.genesis_raw(), handovers)
+
+
+def test_what_is_no_genesis_begins_nothing() -> None:
+    """Hand-overs lead nowhere without the genesis that they start from."""
+    with pytest.raises(Malformed):
+        verify_handovers(b"\x90", [FIRST])
