@@ -22,7 +22,7 @@ CONSENSUS: Final = {
     "probe-without-exit": "A probe that waits for ever for a lost answer.",
     "snapshot-without-exit": "A snapshot in transit that is never offered again.",
     "throttle-without-exit": "A full window that nothing frees.",
-    "change-before-own-commit": "Changing the membership before one's own term has committed, or twice at once.",
+    "change-before-own-commit": "Changing the membership before one's term has committed, or twice at once.",
     "single-step-membership": "Majorities before and after a change of membership that need not overlap.",
     "learners-count": "Counting learners.",
     "uncommitted-membership-kept": "Keeping an uncommitted membership across a cut or a snapshot.",
