@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_ds
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from ledger import bech32m_text
 from ledger.codec import Malformed, encode
 from ledger.fields import ACCOUNT_ID_BYTES
 
@@ -107,7 +108,7 @@ def address(network_name: str, account: bytes) -> str:
     """The bech32m text (BIP 350) in which people see the 21-byte account id."""
     if len(account) != ACCOUNT_ID_BYTES or account[:1] != _ACCOUNT_VERSION:
         raise Malformed(f"account id {account.hex()}: must be 21 bytes starting with 00")
-    return str(bech32.bech32_encode(network_name, bech32.convertbits(account, 8, 5), bech32.Encoding.BECH32M))
+    return bech32m_text.encode(network_name, account)
 
 
 def parse_address(text: str, network_name: str) -> bytes:
