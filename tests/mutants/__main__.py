@@ -9,8 +9,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.mutants.mutant import Mutant, planted
-from tests.mutants.trial import WORKERS, BaselineFailed, Trial, Verdict, as_json, try_all
+from tests.mutants.mutant import CatcherKind, Mutant, planted
+from tests.mutants.trial import (
+    WORKERS,
+    BaselineFailed,
+    Trial,
+    Verdict,
+    as_json,
+    searched_by_seeds,
+    try_all,
+)
 
 NAME_WIDTH = 34
 VERDICT_WIDTH = 9
@@ -21,6 +29,8 @@ def main(arguments: list[str]) -> int:
     options = _options(arguments)
     try:
         mutants = _chosen(options.names)
+        if options.simulate:
+            mutants = tuple(searched_by_seeds(mutant, options.simulate) for mutant in mutants)
         with tempfile.TemporaryDirectory(prefix="nostro-mutants-") as directory:
             tell = _silent if options.json else _print_row
             trials = try_all(mutants, Path(directory), options.workers, tell)
@@ -41,6 +51,12 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/mutants", description="Plant bugs; tests must catch them.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="the mutants to plant (default: all)")
     parser.add_argument("--json", action="store_true", help="print a list of objects instead of a table")
+    parser.add_argument(
+        "--simulate",
+        type=int,
+        metavar="SEEDS",
+        help="let the simulators look for them instead of their tests",
+    )
     parser.add_argument("--workers", type=int, default=WORKERS, help="how many at a time")
     return parser.parse_args(arguments)
 
@@ -62,6 +78,8 @@ def _print_row(trial: Trial) -> None:
     what = catcher.what.rpartition("::")[2] or catcher.what
     row = f"{trial.mutant.name:{NAME_WIDTH}} {trial.verdict.value:{VERDICT_WIDTH}} {trial.seconds:5.1f} s  "
     print(f"{row}{catcher.kind.value} {what}", flush=True)
+    if catcher.kind is CatcherKind.SEED:
+        print(f"    {trial.said}", flush=True)
 
 
 if __name__ == "__main__":

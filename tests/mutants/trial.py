@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
@@ -22,6 +22,8 @@ ROOT = Path(__file__).parents[2]
 COPIED = ("ledger", "consensus", "wallet", "api", "node", "cli", "tests", "docs", "pyproject.toml")
 TIMEOUT_S = 60.0
 """A mutant whose test runs longer isn't caught: a test that hangs tells nobody what is wrong."""
+SEARCH_TIMEOUT_S = 1_800.0
+"""The same for seeds."""
 WORKERS = 2
 SAID_CHARACTERS = 160
 
@@ -104,6 +106,13 @@ def try_all(
     return trials
 
 
+def searched_by_seeds(mutant: Mutant, seeds: int) -> Mutant:
+    """The same bug, to be found by a simulator that knows nothing of it, in so many seeds."""
+    simulator = "core" if mutant.file.startswith("consensus/") else "cluster"
+    catcher = Catcher(CatcherKind.SEED, f"{simulator} 1-{seeds}")
+    return replace(mutant, caught_by=catcher, failing_with=f"{simulator} seed ")
+
+
 def as_json(trials: Iterable[Trial]) -> str:
     """The trials for machines: a list of objects, times in seconds."""
     return json.dumps(
@@ -135,8 +144,8 @@ def _tried(mutant: Mutant, base: Path, copy: Path) -> tuple[Verdict, str]:
     (copy / mutant.file).write_text(changed, encoding="utf-8")
     try:
         finished = _run(copy, _command([mutant.caught_by]))
-    except subprocess.TimeoutExpired:
-        return Verdict.HUNG, f"no result within {TIMEOUT_S:.0f} s"
+    except subprocess.TimeoutExpired as expired:
+        return Verdict.HUNG, f"no result within {expired.timeout:.0f} s"
     return _judged(mutant, finished)
 
 
@@ -157,8 +166,7 @@ def _command(group: list[Catcher]) -> list[str]:
     if kind is CatcherKind.SCENARIO:
         return [sys.executable, "-m", "tests.simulation.scenarios", *whats]
     if kind is CatcherKind.SEED:
-        simulator, seed = whats[0].split()
-        return [sys.executable, "-m", f"tests.simulation.{simulator}", "--seeds", "1", "--start", seed]
+        return [sys.executable, "-m", "tests.mutants.seeds", *whats[0].split()]
     options = ["-q", "-x", "--tb=short", "-p", "no:cacheprovider"]
     return [sys.executable, "-m", "pytest", *options, *whats]
 
@@ -172,6 +180,6 @@ def _run(directory: Path, command: list[str]) -> subprocess.CompletedProcess[str
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=TIMEOUT_S,
+        timeout=SEARCH_TIMEOUT_S if "tests.mutants.seeds" in command else TIMEOUT_S,
         check=False,
     )
