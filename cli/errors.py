@@ -145,6 +145,7 @@ EXPLAINERS: Mapping[str, Callable[[Any], Explained]] = {
     "node.local.LocalNetworkError": _node_process,
     "node.config.ConfigError": _what_and_remedy(),
     "node.disk.StoreError": _what_and_remedy(),
+    "node.tls.TlsError": _what_and_remedy(),
     "ledger.codec.Malformed": _malformed,
     "ledger.amounts.AmountError": _amount_error,
 }

@@ -15,8 +15,12 @@ from cli.output import Output, styled
 
 COMMANDS = {
     "dev": LazyCommand("cli.dev:dev", "Run a network of your own on this machine, with funded accounts."),
-    "network": LazyCommand("cli.network:network", "Make the files of a new network."),
+    "network": LazyCommand(
+        "cli.network:network",
+        "Make the files of a new network, and run its nodes in the background of this machine.",
+    ),
     "node": LazyCommand("cli.node:node", "Run one bank's node, or ask how it is."),
+    "leader": LazyCommand("cli.leader:leader", "See to which node leads."),
     "key": LazyCommand("cli.key:key", "Make and keep the keys that sign payments."),
     "pay": LazyCommand("cli.pay:pay", "Pay an amount from one account to another."),
     "payment": LazyCommand("cli.payment:payment", "Build, sign, submit and look up payments, step by step."),

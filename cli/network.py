@@ -1,4 +1,4 @@
-"""`nostro network`: the files of a new network, ready to be handed to its banks.
+"""`nostro network`: the files of a new network, ready to be handed to its banks; and what runs them.
 
 It must not know what the files hold: that is the node's provisioning.
 """
@@ -24,13 +24,33 @@ NETWORK_COMMANDS = {
     "new": LazyCommand(
         "cli.network:new", "Write genesis, certificates, and a folder for each node and member."
     ),
+    "up": LazyCommand(
+        "cli.network_run:up", "Start the nodes of FOLDER in the background, and wait until they are ready."
+    ),
+    "down": LazyCommand("cli.network_run:down", "Stop the nodes of FOLDER that run in the background."),
+    "restart": LazyCommand(
+        "cli.network_run:restart",
+        "Restart the nodes of FOLDER one after the other, while the network goes on.",
+    ),
+    "status": LazyCommand(
+        "cli.network_status:status",
+        "Show the nodes of FOLDER: process, role, heights, readiness, and days left of certificates.",
+    ),
+    "logs": LazyCommand(
+        "cli.network_logs:logs",
+        "Show what the nodes of FOLDER have logged, as one log in the order of time.",
+    ),
+    "renew": LazyCommand(
+        "cli.renew:network_renew",
+        "Renew all certificates in FOLDER, in place: the nodes', and those of their members' operators.",
+    ),
 }
 DEFAULT_BASE_PORT = 7_400
 
 
 @click.command(cls=LazyGroup, lazy=NETWORK_COMMANDS, name="network")
 def network() -> None:
-    """Make the files of a new network."""
+    """Make the files of a new network, and run its nodes in the background of this machine."""
 
 
 @click.command(name="new")

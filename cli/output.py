@@ -93,6 +93,13 @@ def styled(text: str, colour: str) -> str:
     return click.style(text, fg=colour, bold=True)
 
 
+def styled_data(text: str, colour: str | None) -> str:
+    """`text` in a colour where stdout is a terminal and NO_COLOR is not set; as it is without a colour."""
+    if colour is None or os.environ.get("NO_COLOR") or not sys.stdout.isatty():
+        return text
+    return click.style(text, fg=colour)
+
+
 def current() -> Output:
     """The Output of the command that runs."""
     found = click.get_current_context().find_object(Output)

@@ -6,6 +6,7 @@ It must not know what the answers are used for.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
@@ -69,7 +70,7 @@ async def report(port: AdminPort) -> NodeReport:
 
 async def hand_over(port: AdminPort, to: str | None) -> str:
     """Have a leader hand over to a voter, or to the furthest; who it is. Raises as `report`."""
-    query = "" if to is None else f"?to={to}"
+    query = "" if to is None else f"?to={quote(to)}"
     status, text = await ask(port, TRANSFER_PATH + query, "POST")
     if status == 202:
         return msgspec.json.decode(text, type=HandingOver).to

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -75,9 +76,7 @@ def issue(
 ) -> Issued:
     """A certificate under `ca` for these DNS names and IP addresses; with `client` it can also dial out."""
     authority = x509.load_pem_x509_certificate(ca.certificate)
-    authority_key = serialization.load_pem_private_key(ca.key, None)
-    if not isinstance(authority_key, ec.EllipticCurvePrivateKey):
-        raise TlsError("the CA's key is not an elliptic-curve key; create the network's CA anew.")
+    authority_key = _authority_key(ca)
     key = ec.generate_private_key(ec.SECP256R1())
     usages = [ExtendedKeyUsageOID.SERVER_AUTH, *([ExtendedKeyUsageOID.CLIENT_AUTH] if client else [])]
     builder = (
@@ -92,6 +91,50 @@ def issue(
         )
     )
     return _issued(builder.sign(authority_key, hashes.SHA256()), key)
+
+
+def renewed(
+    ca: Issued, old: x509.Certificate, now: datetime.datetime, key: ec.EllipticCurvePrivateKey | None = None
+) -> bytes:
+    """A certificate (PEM) that says what `old` says, with a new serial number and a new life from `now` on.
+
+    It is for the same key as `old`, unless another one is given. Raises TlsError where `old` isn't of `ca`.
+    """
+    authority = x509.load_pem_x509_certificate(ca.certificate)
+    try:
+        old.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature) as error:
+        raise TlsError(
+            f"the certificate of {old.subject.rfc4514_string()} was not issued by this CA. Renew it where it "
+            "came from."
+        ) from error
+    public_key = old.public_key() if key is None else key.public_key()
+    if not isinstance(public_key, ec.EllipticCurvePublicKey):
+        raise TlsError("the certificate is for no elliptic-curve key. Have a new key made with --new-key.")
+    builder = _builder(old.subject, authority.subject, public_key, now, LEAF_DAYS)
+    for extension in old.extensions:
+        value = extension.value
+        if isinstance(value, x509.SubjectKeyIdentifier):
+            value = x509.SubjectKeyIdentifier.from_public_key(public_key)
+        builder = builder.add_extension(value, extension.critical)
+    signed = builder.sign(_authority_key(ca), hashes.SHA256())
+    return signed.public_bytes(serialization.Encoding.PEM)
+
+
+def read_ca(folder: Path) -> Issued:
+    """The CA from the folder with `ca.pem` and `ca.key` that its keeper has; raises TlsError."""
+    try:
+        ca = Issued((folder / "ca.pem").read_bytes(), (folder / "ca.key").read_bytes())
+        x509.load_pem_x509_certificate(ca.certificate)
+        _authority_key(ca)
+    except OSError as error:
+        raise TlsError(
+            f"cannot read the network's CA from {folder}: {error.strerror} ({error.filename}). Only its "
+            "keeper has its key: name the folder with --ca, or send the certificates to the keeper."
+        ) from error
+    except ValueError as error:
+        raise TlsError(f"{folder} holds no CA: {error}. Name the folder with ca.pem and ca.key.") from error
+    return ca
 
 
 def peer_server_context(files: TlsFiles) -> ssl.SSLContext:
@@ -163,6 +206,15 @@ def read_certificate(path: Path) -> x509.Certificate:
         ) from error
 
 
+def names_of(certificate: x509.Certificate) -> frozenset[str]:
+    """The DNS names that a certificate stands for."""
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return frozenset()
+    return frozenset(found.value.get_values_for_type(x509.DNSName))
+
+
 def days_left(certificate: x509.Certificate, now: datetime.datetime) -> float:
     """Days until a certificate expires; negative once it has."""
     return (certificate.not_valid_after_utc - now).total_seconds() / 86_400
@@ -229,6 +281,13 @@ def _loaded(context: ssl.SSLContext, files: TlsFiles) -> ssl.SSLContext:
             "Check that they exist and that key and certificate belong together."
         ) from error
     return context
+
+
+def _authority_key(ca: Issued) -> ec.EllipticCurvePrivateKey:
+    key = serialization.load_pem_private_key(ca.key, None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise TlsError("the CA's key is not an elliptic-curve key; create the network's CA anew.")
+    return key
 
 
 def _builder(
