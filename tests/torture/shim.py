@@ -56,6 +56,12 @@ class Faults:
         """What the node's environment needs."""
         return self._variables
 
+    @property
+    def free_bytes(self) -> int:
+        """What a limited disk still takes."""
+        left: int = LAYOUT.unpack_from(self._page, 0)[2]
+        return left
+
     def set(self, *, sync_delay_ms: int = 0, free_bytes: int | None = None, clock_offset_ms: int = 0) -> None:
         """These faults from now on, and no others; `free_bytes` None is a disk with room."""
         LAYOUT.pack_into(

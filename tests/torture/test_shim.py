@@ -43,6 +43,7 @@ def test_a_full_disk_takes_what_still_fits(
     faults.set(free_bytes=free_bytes)
     done = _run(faults, WRITE, str(tmp_path / "file"))
     assert said in done.stdout + done.stderr
+    assert faults.free_bytes == max(0, (free_bytes or 0) - 100)
 
 
 def test_both_kinds_of_sync_are_slow(faults: Faults, tmp_path: Path) -> None:
