@@ -164,13 +164,15 @@ def make_block(
     body: Sequence[bytes],
     sign: Callable[[bytes], bytes],
     change: Change | None = None,
+    leaf_hashes: tuple[bytes, ...] | None = None,
 ) -> Block:
     """The block of the envelopes `body` after `parent`; `sign` gives the proposer's signature over a digest.
 
     `time_ms` is the proposer's clock; the block's time is never before its parent's. `change` is what
-    `next_change` gives, where the block is to take that step.
+    `next_change` gives, where the block is to take that step; `leaf_hashes` are those of `body`, where the
+    caller has them.
     """
-    leaf_hashes = _leaf_hashes(body)
+    leaf_hashes = _leaf_hashes(body) if leaf_hashes is None else leaf_hashes
     header = Header(
         format=BLOCK_FORMAT,
         network_id=scheduled.network_id,
@@ -233,7 +235,7 @@ def decode_body(
 
 def _decode_at(block: Block, index: int, limits: EnvelopeLimits) -> Envelope:
     try:
-        return decode_envelope(block.body[index], limits)
+        return decode_envelope(block.body[index], limits, leaf_hash=block.leaf_hashes[index])
     except Malformed as error:
         raise InvalidBlock(f"{_place(block, index)}: {error.reason}") from error
 

@@ -81,10 +81,16 @@ class EnvelopeLimits:
     signers: int
 
 
-def decode_envelope(raw: bytes, limits: EnvelopeLimits, kinds: Mapping[int, type[Body]] = BODIES) -> Envelope:
+def decode_envelope(
+    raw: bytes,
+    limits: EnvelopeLimits,
+    kinds: Mapping[int, type[Body]] = BODIES,
+    leaf_hash: bytes | None = None,
+) -> Envelope:
     """The envelope that `raw` is, its form checked and its signatures not yet verified.
 
-    `kinds` are the body types by number. Raises Malformed, whose `outcome` says of which sort.
+    `kinds` are the body types by number; `leaf_hash` is that of `raw`, where the caller has it.
+    Raises Malformed, whose `outcome` says of which sort.
     """
     if len(raw) > limits.envelope_bytes:
         raise Malformed(
@@ -107,7 +113,7 @@ def decode_envelope(raw: bytes, limits: EnvelopeLimits, kinds: Mapping[int, type
         _decode_body(payload, kinds),
         wire.signatures,
         tagged_hash("envelope", wire.payload),
-        hashlib.sha256(b"\x00" + raw).digest(),
+        hashlib.sha256(b"\x00" + raw).digest() if leaf_hash is None else leaf_hash,
     )
 
 

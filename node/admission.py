@@ -18,6 +18,7 @@ from ledger.outcome import Outcome
 from ledger.records import Account
 from ledger.registry import Registry
 from ledger.rules import RULES
+from ledger.rules.base import RuleSet
 from ledger.view import ReadView, Seen
 from node.intake import Executed
 from node.mempool import Mempool
@@ -41,6 +42,14 @@ class Refusal(NamedTuple):
     reason: str
 
 
+class InForce(NamedTuple):
+    """The limits and the rules that are in force at a height."""
+
+    height: int
+    limits: EnvelopeLimits
+    rules: RuleSet
+
+
 class Admission:
     """The rules' view of the executed state with the pool's queued debits on top. Used on the loop alone."""
 
@@ -52,7 +61,7 @@ class Admission:
         self._rows = ReadView(store, lambda: executed().registry)
         self._accounts: GenerationCache[bytes, Account] = GenerationCache(ACCOUNT_CACHE)
         self._absent: dict[tuple[bytes, bytes], None] = {}
-        self._limits = (0, EnvelopeLimits(0, 0))
+        self._in_force: InForce | None = None
         self._times: GenerationCache[int, int] = GenerationCache(TIME_CACHE)
 
     # The ledger's View.
@@ -96,11 +105,15 @@ class Admission:
         for envelope in envelopes:
             self._absent.pop((envelope.payload.author, envelope.payload.tx_id), None)
 
-    def decode(self, raw: bytes) -> Envelope | Refusal:
-        """The envelope in `raw`, of this network and within the parameters in force."""
+    def decode(self, raw: bytes, leaf_hash: bytes | None = None) -> Envelope | Refusal:
+        """The envelope in `raw`, of this network and within the parameters in force; `leaf_hash` is its own,
+        where it is known.
+        """
         progress = self._executed().progress
         try:
-            envelope = decode_envelope(raw, self._limits_at(progress.height + 1))
+            envelope = decode_envelope(
+                raw, self._in_force_at(progress.height + 1).limits, leaf_hash=leaf_hash
+            )
         except Malformed as error:
             return Refusal(error.outcome, error.reason)
         if envelope.payload.network_id != progress.network_id:
@@ -119,8 +132,7 @@ class Admission:
     def preview(self, envelope: Envelope) -> Outcome:
         """What the rules in force would make of it now, queued debits counted."""
         height = self._executed().progress.height + 1
-        rules = RULES[self.registry.rules_at(height)]
-        return rules.preview(self, envelope, height)[0]
+        return self._in_force_at(height).rules.preview(self, envelope, height)[0]
 
     def member_of(self, envelope: Envelope) -> str:
         """The member that answers for the author; empty for an account that this node hasn't seen opened."""
@@ -143,12 +155,13 @@ class Admission:
             self._times.put(height, time_ms)
         return time_ms
 
-    def _limits_at(self, height: int) -> EnvelopeLimits:
-        """The limits in force at a height; looked up once a block."""
-        if self._limits[0] != height:
+    def _in_force_at(self, height: int) -> InForce:
+        """What is in force at the next height; looked up once a block."""
+        if self._in_force is None or self._in_force.height != height:
             parameters = self.registry.parameters_at(height)
-            self._limits = (height, EnvelopeLimits(parameters.envelope_bytes, parameters.signers))
-        return self._limits[1]
+            limits = EnvelopeLimits(parameters.envelope_bytes, parameters.signers)
+            self._in_force = InForce(height, limits, RULES[self.registry.rules_at(height)])
+        return self._in_force
 
     def _account(self, account_id: bytes) -> Account | None:
         account = self._accounts.get(account_id)

@@ -132,6 +132,7 @@ class Proposer:
             proposer=parts.node_id,
             boot=parts.boot,
             body=[envelope.raw for envelope in envelopes],
+            leaf_hashes=tuple([envelope.leaf_hash for envelope in envelopes]),
             sign=lambda digest: sign(parts.key, digest),
         )
 

@@ -97,7 +97,7 @@ class Submissions:
         for raw in message.envelopes:
             leaf = leaf_hash(raw)
             if not mempool.has_leaf(leaf) and not verifier.has_leaf(leaf):
-                self._take(raw, Origin(None, sender))
+                self._take(raw, Origin(None, sender), leaf)
 
     def take_refusals(self, message: Refused) -> None:
         """The leader leaves these out."""
@@ -198,9 +198,9 @@ class Submissions:
         reason = f"it was valid until {until_ms} and stood in no block by then"
         self._drop(envelope, Refusal(Outcome.EXPIRED, reason))
 
-    def _take(self, raw: bytes, origin: Origin) -> None:
+    def _take(self, raw: bytes, origin: Origin, leaf_hash: bytes | None = None) -> None:
         parts = self._parts
-        envelope = parts.admission.decode(raw)
+        envelope = parts.admission.decode(raw, leaf_hash)
         if isinstance(envelope, Refusal):
             self.refused_count += 1
             if origin.report is not None:
