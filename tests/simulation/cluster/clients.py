@@ -5,6 +5,7 @@ It must not know how nodes work: it submits bytes and hears results.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from ledger.outcome import Outcome
 from node.results import Stage, SubmitResult
@@ -15,7 +16,8 @@ from tests.simulation.report import Violation
 
 DAY_MS = 86_400_000
 RETRY_MS = 1_500
-Submit = Callable[[str, bytes, Callable[[SubmitResult], None]], None]
+Submit = Callable[[str, list[tuple[bytes, Callable[[SubmitResult], None]]]], None]
+"""Hands envelopes to a node, each with who hears of it."""
 
 
 @dataclass(slots=True)
@@ -102,9 +104,13 @@ class Clients:
         executed = [order for order in self.orders if order.answer is not None and not order.certified]
         return [order for order in executed if not is_conflict(order)]
 
-    def ask_again(self, order: Order, node: str) -> None:
-        """Submit the same bytes to a given node."""
-        self._submit(node, order.raw, lambda result: self._heard(order, result))
+    def ask_for_all_again(self) -> None:
+        """Submit all that ever was once more, each to some node."""
+        asked: dict[str, list[Order]] = {node: [] for node in self._nodes}
+        for order in self.orders:
+            asked[self._world.random.choice(self._nodes)].append(order)
+        for node, orders in asked.items():
+            self._submit(node, [(order.raw, partial(self._heard, order)) for order in orders])
 
     def _pay(
         self, source: tuple[bytes, str], to: bytes, tx_id: bytes, amount: int, valid_ms: tuple[int, int]
@@ -128,7 +134,7 @@ class Clients:
             self._world.schedule(RETRY_MS, lambda: self._retry(order))
 
     def _send(self, order: Order) -> None:
-        self.ask_again(order, self._world.random.choice(self._nodes))
+        self._submit(self._world.random.choice(self._nodes), [(order.raw, partial(self._heard, order))])
 
     def _heard(self, order: Order, result: SubmitResult) -> None:
         if result.stage in (Stage.EXECUTED, Stage.CERTIFIED):

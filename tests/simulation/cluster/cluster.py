@@ -13,6 +13,7 @@ from node.messages import NodeMessage
 from node.results import StopReason, SubmitResult
 from tests.simulation.cluster.bank import Bank, genesis_of, key_of
 from tests.simulation.cluster.clients import Clients
+from tests.simulation.cluster.database import IN_SYNC
 from tests.simulation.cluster.nemeses import STRIKES
 from tests.simulation.cluster.network import Network
 from tests.simulation.cluster.node import SimulatedNode
@@ -25,6 +26,7 @@ from tests.simulation.report import Report, SimulationFailure, Violation
 
 SIMULATOR = "tests.simulation.cluster"
 """The module whose command replays a seed."""
+EVENTS_A_LOOK = 16
 
 
 class Cluster:
@@ -85,9 +87,12 @@ class Cluster:
         """Links stand to every process; whether anything comes through is another matter."""
         return frozenset(id_ for id_, other in self.nodes.items() if id_ != node and other.driver is not None)
 
-    def crashes_here(self) -> bool:
-        """Whether the process that asks ends now."""
-        return self._chaos and self.world.random.random() < self._rates.crash_at_point
+    def crashes_here(self, where: str) -> bool:
+        """Whether the process that asks ends now, at a kind of place."""
+        if not self._chaos:
+            return False
+        in_sync = self._rates.crash_in_sync if where == IN_SYNC else 0.0
+        return self.world.random.random() < self._rates.crash_at_point + in_sync
 
     def crashed(self, node: str) -> None:
         """A process has ended: it starts again after a while."""
@@ -157,8 +162,7 @@ class Cluster:
         self._run_until(lambda: self._is_at_rest() or self.world.now_ms > limit_ms)
         if not self._is_at_rest():
             raise Violation(f"the nodes don't come to rest: {self._positions()}")
-        for order in self.clients.orders:
-            self.clients.ask_again(order, self.world.random.choice(list(self.nodes)))
+        self.clients.ask_for_all_again()
         self._run_until(lambda: self.world.now_ms > limit_ms or self._is_at_rest())
         self._settle("certificates of all that was executed", self._profile.healing_limit_ms)
         if self.clients.uncertified():
@@ -193,8 +197,10 @@ class Cluster:
         ]
 
     def _run_until(self, reached: Callable[[], bool]) -> None:
+        """Looking costs as much as several events do, so it is done only now and then."""
         while not reached():
-            self.world.step()
+            for _ in range(EVENTS_A_LOOK):
+                self.world.step()
 
     def _repeat(self, every_ms: int, action: Callable[[], None]) -> None:
         def once() -> None:
@@ -219,8 +225,8 @@ class Cluster:
     def _deliver(self, to: str, sender: str, message: NodeMessage) -> None:
         self.nodes[to].current(lambda driver: driver.on_message(sender, message))
 
-    def _submit(self, node: str, raw: bytes, report: Callable[[SubmitResult], None]) -> None:
-        if not self.nodes[node].current(lambda driver: driver.submit(raw, report)):
+    def _submit(self, node: str, submissions: list[tuple[bytes, Callable[[SubmitResult], None]]]) -> None:
+        if not self.nodes[node].current(lambda driver: driver.submit_all(submissions)):
             self.world.counts["submitted to a node that was down"] += 1
 
     def greet(self) -> None:

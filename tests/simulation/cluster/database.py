@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from random import Random
 from typing import NamedTuple
 
+IN_SYNC = "during a sync"
+"""The place where a process ends while a write is on its way to the disk."""
 LOG = b"B"
 """The prefix of the log's rows, whose replacement is counted."""
 
@@ -96,7 +98,7 @@ class SimulatedDatabase:
         self._point("before a write")
         self._disk.write(Batch(dict(puts), tuple(deletes)))
         if sync:
-            self._point("during a sync")
+            self._point(IN_SYNC)
             self._disk.sync()
         self._point("after a write")
 

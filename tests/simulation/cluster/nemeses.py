@@ -14,7 +14,7 @@ from tests.simulation.cluster.node import SimulatedNode
 from tests.simulation.cluster.profile import CLOCK_JUMP, CUT_OFF_LEADER, PARTITION, PAUSE, RESTART
 from tests.simulation.cluster.world import World
 
-MAX_JUMP_MS = 15_000
+MAX_JUMP_MS = 12_000
 """How far a clock jumps from the truth: beyond the 10 s over which a leader isn't listened to."""
 MAX_PAUSE_MS = 1_500
 """How long a process stands still: three election timeouts."""

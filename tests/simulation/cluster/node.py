@@ -39,8 +39,8 @@ class Surroundings(Protocol):
         """The nodes that this one has links to."""
         ...
 
-    def crashes_here(self) -> bool:
-        """Whether the process that asks ends now."""
+    def crashes_here(self, where: str) -> bool:
+        """Whether the process that asks ends now, at a kind of place."""
         ...
 
     def crashed(self, node: str) -> None:
@@ -176,7 +176,7 @@ class SimulatedNode:
 
     def point(self, where: str) -> None:
         """A place where processes end."""
-        if self._around.crashes_here():
+        if self._around.crashes_here(where):
             self._world.counts[f"crashes {where}"] += 1
             raise Crashed(where)
 

@@ -88,8 +88,10 @@ class Oracle:
             if raw is None:
                 raise Violation(f"{sender} voted for {message.to} with nothing on its disk")
             record = unpack_record(HARD_STATE, raw)
-            if (record.term, record.payload) != (message.term, message.to.encode()):
-                raise Violation(f"{sender} voted for {message.to} in {message.term} before it was synced")
+            synced = (record.term, record.payload.decode())
+            # A later term on the disk, of a Ready synced together with this, forbids another vote as well.
+            if synced != (message.term, message.to) and record.term <= message.term:
+                raise Violation(f"{sender} voted for {message.to} in {message.term}, its disk has {synced}")
 
     def _check_money(self, node: str, store: Store, balances: Balances) -> None:
         """Σ debits = Σ credits (payments.md): one asset, so over all accounts."""

@@ -49,6 +49,7 @@ class Profile:
     stall: float = 0.0
     stall_ms: int = 1_500
     crash_at_point: float = 0.0
+    crash_in_sync: float = 0.0
     keeps_any_write: bool = False
     clock_offset_ms: int = 0
     clock_drift: float = 0.0
@@ -65,6 +66,7 @@ class Rates:
     stall: float
     stall_ms: int
     crash_at_point: float
+    crash_in_sync: float
     keeps_any_write: bool
     clock_offset_ms: int
     clock_drift: float
@@ -133,7 +135,8 @@ LOSSY_DISKS = replace(
     CALM,
     name="lossy-disks",
     must_happen=(*ALWAYS, *LOSSY, "writes kept though an earlier one was lost"),
-    crash_at_point=0.012,
+    crash_at_point=0.002,
+    crash_in_sync=0.06,
     sync_ms=60,
     keeps_any_write=True,
 )
@@ -162,11 +165,23 @@ STRONG_READS = replace(
 HARSH = replace(
     CALM,
     name="harsh",
-    must_happen=(*ALWAYS, *NETWORK, *PARTITIONED, *CRASHED, *LOSSY, *CLOCKS, *PAUSED, *READS, "disk stalls"),
+    must_happen=(
+        *ALWAYS,
+        *NETWORK,
+        *PARTITIONED,
+        *CLOCKS,
+        *PAUSED,
+        *READS,
+        "crashes",
+        "disk stalls",
+        "orderly restarts",
+        "unsynced writes lost",
+    ),
     mixed=True,
     drop=0.12,
     duplicate=0.08,
     crash_at_point=0.006,
+    crash_in_sync=0.01,
     keeps_any_write=True,
     stall=0.02,
     clock_offset_ms=1_400,
@@ -205,6 +220,7 @@ def draw_rates(profile: Profile, random: Random) -> Rates:
         stall=sometimes(profile.stall),
         stall_ms=profile.stall_ms,
         crash_at_point=sometimes(profile.crash_at_point),
+        crash_in_sync=sometimes(profile.crash_in_sync),
         keeps_any_write=profile.keeps_any_write and happens(),
         clock_offset_ms=int(sometimes(profile.clock_offset_ms)),
         clock_drift=sometimes(profile.clock_drift),
