@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.mutants.mutant import CatcherKind, Mutant, planted
+from tests.mutants.mutant import CatcherKind, Mutant, MutantMalformed, planted
 from tests.mutants.trial import (
     WORKERS,
     BaselineFailed,
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
         with tempfile.TemporaryDirectory(prefix="nostro-mutants-") as directory:
             tell = _silent if options.json else _print_row
             trials = try_all(mutants, Path(directory), options.workers, tell)
-    except (LookupError, BaselineFailed) as error:
+    except (LookupError, MutantMalformed, BaselineFailed) as error:
         print(error, file=sys.stderr)
         return 2
     missed = [trial for trial in trials if trial.verdict is not Verdict.CAUGHT]
