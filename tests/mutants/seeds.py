@@ -15,16 +15,14 @@ def main(simulator_name: str, seeds: str) -> int:
     first, _, last = seeds.partition("-")
     for seed in range(int(first), int(last or first) + 1):
         profile = simulator.campaign[seed % len(simulator.campaign)]
-        passed = False
         try:
             simulator.run(seed, profile, False)
-            passed = True
         except SimulationFailure as failure:
-            print(failure)
+            print(simulator_name, failure)
             return 1
-        finally:
-            if not passed:
-                print(f"{simulator_name} seed {seed} ({profile}) fails")
+        except BaseException:
+            print(f"{simulator_name} seed {seed} ({profile}) ends with an error")
+            raise
     return 0
 
 
