@@ -34,10 +34,6 @@ class _Generation:
         self.keys: set[bytes] = set()
         self.gaps: tuple[Gap, ...] = ()
 
-    def covers(self, key: bytes) -> bool:
-        """Whether the key lies in one of the gaps."""
-        return any(low < key < high for low, high in self.gaps)
-
 
 class FreshIds:
     """Keys between two others that have no row. Asked from any thread; `note` is called on one."""
@@ -68,8 +64,9 @@ class FreshIds:
         young, old = self._generations
         if key in young.keys or key in old.keys:
             return False
-        if young.covers(key) or old.covers(key):
-            return True
+        for low, high in young.gaps + old.gaps:
+            if low < key < high:
+                return True
         if self._unsettled % self._learn_every == 0:
             self._learn(key)
         self._unsettled += 1
