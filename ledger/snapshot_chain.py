@@ -33,6 +33,7 @@ class ProvenBlock(NamedTuple):
     """What a node keeps of a block below its snapshot: the bytes of its header and of its height's seal."""
 
     height: int
+    term: int
     header: bytes
     seal: bytes
 
@@ -72,7 +73,9 @@ class ChainProof:
             if len(self._open.rows) == self._open.header.tx_count:
                 done, self._open = self._open, None
                 self._close(done, rows)
-                blocks.append(ProvenBlock(done.header.height, done.item.header, done.item.seal))
+                blocks.append(
+                    ProvenBlock(done.header.height, done.header.term, done.item.header, done.item.seal)
+                )
         return blocks
 
     def check_end(self, height: int, seal_raw: bytes) -> None:

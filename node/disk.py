@@ -38,7 +38,9 @@ class CorruptStore(StoreError):
 class LevelDatabase:
     """One open LevelDB. Reads may come from any thread; writes come from one at a time."""
 
-    def __init__(self, path: Path, *, create: bool = True) -> None:
+    def __init__(
+        self, path: Path, *, create: bool = True, write_buffer_bytes: int = WRITE_BUFFER_BYTES
+    ) -> None:
         """Open the store at `path`; raises StoreInUse, StoreMissing, CorruptStore or StoreError."""
         self.path = path
         try:
@@ -49,7 +51,7 @@ class LevelDatabase:
                 create_if_missing=create,
                 paranoid_checks=True,
                 bloom_filter_bits=BLOOM_FILTER_BITS,
-                write_buffer_size=WRITE_BUFFER_BYTES,
+                write_buffer_size=write_buffer_bytes,
                 lru_cache_size=BLOCK_CACHE_BYTES,
                 max_open_files=OPEN_FILES,
                 compression=None,
@@ -86,9 +88,44 @@ class LevelDatabase:
         except (plyvel.Error, OSError) as error:
             raise _explained(self.path, error) from error
 
+    def view(self) -> LevelView:
+        """All rows as they stand now, whatever is written meanwhile."""
+        return LevelView(self.path, self._database.snapshot())
+
     def close(self) -> None:
         """Close the store and release its lock; closing again does nothing."""
         self._database.close()
+
+
+class LevelView:
+    """The rows of a LevelDB as they stood at one moment."""
+
+    def __init__(self, path: Path, snapshot: plyvel.Snapshot) -> None:
+        """`LevelDatabase.view` makes it."""
+        self._path = path
+        self._snapshot = snapshot
+
+    def get(self, key: bytes) -> bytes | None:
+        """The row that stood under `key`, or None; raises CorruptStore rather than miss a damaged row."""
+        try:
+            value: bytes | None = self._snapshot.get(key, verify_checksums=True)
+        except (plyvel.Error, OSError) as error:
+            raise _explained(self._path, error) from error
+        return value
+
+    def scan(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Rows with start <= key < stop in key order."""
+        try:
+            with self._snapshot.iterator(
+                start=start, stop=stop, verify_checksums=True, fill_cache=False
+            ) as rows:
+                yield from rows
+        except (plyvel.Error, OSError) as error:
+            raise _explained(self._path, error) from error
+
+    def close(self) -> None:
+        """Let go of the moment: the rows that were replaced since can be forgotten."""
+        self._snapshot.close()
 
 
 def _explained(path: Path, error: Exception) -> StoreError:

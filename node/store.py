@@ -150,6 +150,10 @@ class Store:
         raw = self._database.get(key)
         return None if raw is None else _entry(key, raw, height)
 
+    def scan_log(self, first: int) -> Iterator[tuple[bytes, bytes]]:
+        """The log's rows from `first` on, as they are stored."""
+        return self._database.scan(block_key(first), _after(BLOCK))
+
     def write_log(self, writes: Sequence[LogWrite]) -> None:
         """Put all of `writes`, in their order, on the disk: one batch, synced."""
         puts: dict[bytes, bytes] = {}
@@ -157,7 +161,7 @@ class Store:
         end = self._log_end
         for write in writes:
             if write.hard_state is not None:
-                puts[HARD_STATE] = _pack_hard_state(write.hard_state)
+                puts[HARD_STATE] = pack_hard_state(write.hard_state)
             if write.entries:
                 end = _stage_entries(write.entries, end, puts, deletes)
         self._database.write(puts, deletes, sync=True)
@@ -172,7 +176,7 @@ class Store:
             raise ValueError(f"Block {height} is not executed here: it can't be forgotten.")
         while self._pruned < height:
             last = min(height, self._pruned + PRUNED_AT_ONCE)
-            puts = {meta_key(PRUNED): _pack_meta(PRUNED, last.to_bytes(8, "big"))}
+            puts = {meta_key(PRUNED): pack_meta(PRUNED, last.to_bytes(8, "big"))}
             deletes = [block_key(done) for done in range(self._pruned + 1, last + 1)]
             self._database.write(puts, deletes, sync=True)
             self._pruned = last
@@ -236,7 +240,7 @@ class Store:
         }
         for prefix, marks in ((LED, led), (SEALED, sealed)):
             for node, mark in marks.items():
-                puts[meta_key(prefix + node)] = _pack_meta(prefix + node, mark.to_bytes(8, "big"))
+                puts[meta_key(prefix + node)] = pack_meta(prefix + node, mark.to_bytes(8, "big"))
         self._database.write(puts, (), sync=False)
 
     def certificate(self, height: int) -> bytes | None:
@@ -297,16 +301,21 @@ class Store:
 
 def _create(database: Database, genesis_raw: bytes, network_id: bytes, node_id: str) -> None:
     """The rows of a store that has seen only genesis; the format's row is in the same batch as all others."""
-    values = {"format": bytes([FORMAT]), "network": network_id, "node": node_id.encode("ascii")}
-    puts = genesis_rows(genesis_raw)
-    for name, value in values.items():
-        puts[meta_key(name)] = _pack_meta(name, value)
-    database.write(puts, (), sync=True)
+    database.write({**genesis_rows(genesis_raw), **identity_rows(network_id, node_id)}, (), sync=True)
+
+
+def identity_rows(network_id: bytes, node_id: str) -> dict[bytes, bytes]:
+    """The rows that make a database the store of this node on this network."""
+    values = _identity(network_id, node_id)
+    return {meta_key(name): pack_meta(name, value) for name, value in values.items()}
+
+
+def _identity(network_id: bytes, node_id: str) -> dict[str, bytes]:
+    return {"format": bytes([FORMAT]), "network": network_id, "node": node_id.encode("ascii")}
 
 
 def _check_meta(database: Database, network_id: bytes, node_id: str) -> None:
-    expected = {"format": bytes([FORMAT]), "network": network_id, "node": node_id.encode("ascii")}
-    for name, value in expected.items():
+    for name, value in _identity(network_id, node_id).items():
         raw = database.get(meta_key(name))
         if raw is None:
             raise CorruptRecord(meta_key(name), None, "it is missing")
@@ -322,11 +331,13 @@ def _shown(value: bytes) -> str:
     return value.decode("ascii") if value.isascii() and value.decode("ascii").isprintable() else value.hex()
 
 
-def _pack_meta(name: str, value: bytes) -> bytes:
+def pack_meta(name: str, value: bytes) -> bytes:
+    """The record of one of the store's own values."""
     return pack_record(meta_key(name), Record(0, 0, value))
 
 
-def _pack_hard_state(hard_state: HardState) -> bytes:
+def pack_hard_state(hard_state: HardState) -> bytes:
+    """The record of term and vote."""
     payload = (hard_state.vote or "").encode("ascii")
     return pack_record(HARD_STATE, Record(0, hard_state.term, payload))
 

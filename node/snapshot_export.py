@@ -1,0 +1,128 @@
+"""Making a snapshot of a store: its rows as items in chunks, then the certificate that proves them.
+
+The rows are read from one view of the database, so that the node may go on meanwhile. It must not know HTTP,
+nor why the snapshot is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from ledger.certificate import decode_certificate
+from ledger.codec import decode
+from ledger.receipt import MAX_SEALS
+from ledger.records import (
+    ACCOUNT_PREFIX,
+    HISTORY_PREFIX,
+    PROGRESS_KEY,
+    REGISTRY_PREFIX,
+    Progress,
+    history_row_key,
+)
+from ledger.snapshot import (
+    ACCOUNTS,
+    CHAIN,
+    MANIFEST_FORMAT,
+    REGISTRY,
+    ChunkRef,
+    Manifest,
+    SectionRef,
+    chunk_name,
+    pack_chunks,
+)
+from node.records import CorruptRecord, header_key, unpack_record
+from node.snapshot_folder import write_file
+from node.store import Store
+
+
+class Rows(Protocol):
+    """Rows that stand still while they are read."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The row at `key`."""
+        ...
+
+    def scan(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """The rows with start <= key < stop in key order."""
+        ...
+
+
+class Exported(NamedTuple):
+    """What was written: the height whose state it is, and its sections."""
+
+    height: int
+    sections: tuple[SectionRef, ...]
+
+
+def export_items(rows: Rows, folder: Path) -> Exported:
+    """Write the chunks of the state that `rows` hold into an empty folder; its manifest comes later.
+
+    Raises CorruptRecord for damaged rows, and ValueError where nothing is executed yet.
+    """
+    progress = decode(rows.get(PROGRESS_KEY) or b"", Progress)
+    if not progress.height:
+        raise ValueError("Nothing is executed yet: a snapshot is of height 1 at least.")
+    items = {
+        ACCOUNTS: (row for _, row in rows.scan(*_range(ACCOUNT_PREFIX))),
+        REGISTRY: (row for _, row in rows.scan(*_range(REGISTRY_PREFIX))),
+        CHAIN: _chain_items(rows, progress.height),
+    }
+    sections = tuple(_write_section(folder, name, found) for name, found in items.items())
+    return Exported(progress.height, sections)
+
+
+def prove_exported(store: Store, exported: Exported) -> Manifest | None:
+    """The manifest, with the first certificate of the height or above; None while there is none."""
+    found = store.certificate_from(exported.height)
+    if found is None or found[0] - exported.height > MAX_SEALS:
+        return None
+    certified, certificate = found
+    return Manifest(
+        format=MANIFEST_FORMAT,
+        network_id=store.network_id,
+        height=exported.height,
+        seals=tuple(_seal(store, height) for height in range(exported.height, certified)),
+        certificate=decode_certificate(certificate),
+        sections=exported.sections,
+    )
+
+
+def _write_section(folder: Path, name: str, items: Iterable[bytes]) -> SectionRef:
+    refs, count = [], 0
+    for number, (raw, held) in enumerate(pack_chunks(items)):
+        write_file(folder / chunk_name(name, number), raw)
+        refs.append(ChunkRef(sha256(raw).digest(), len(raw)))
+        count += held
+    return SectionRef(name, count, tuple(refs))
+
+
+def _chain_items(rows: Rows, height: int) -> Iterator[bytes]:
+    """Each block's header and seal, and after it the rows of its transactions."""
+    history = rows.scan(*_range(HISTORY_PREFIX))
+    row = next(history, None)
+    expected = 1
+    for key, raw in rows.scan(header_key(1), header_key(height + 1)):
+        record = unpack_record(key, raw, expected)
+        yield record.payload
+        expected += 1
+        following = history_row_key(expected, 0)
+        while row is not None and row[0] < following:
+            yield row[1]
+            row = next(history, None)
+    if expected != height + 1:
+        raise CorruptRecord(header_key(expected), expected, "it is missing")
+
+
+def _seal(store: Store, height: int) -> bytes:
+    block = store.header(height)
+    if block is None:
+        raise CorruptRecord(header_key(height), height, "it is missing")
+    return block.seal
+
+
+def _range(prefix: bytes) -> tuple[bytes, bytes]:
+    """The keys that begin with a prefix of one byte, as a start and a stop."""
+    return prefix, bytes([prefix[0] + 1])

@@ -1,0 +1,130 @@
+"""Building a store from a snapshot: what is proved becomes rows, and what the old store promised goes along.
+
+It must not know where chunks come from, nor put the new store in its place (node/data_switch.py). It is a
+store only once `finish` has returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from consensus.messages import HardState
+from ledger.block import decode_block
+from ledger.certificate import decode_seal, encode_certificate
+from ledger.codec import decode
+from ledger.genesis import network_id as network_id_of
+from ledger.records import PROGRESS_KEY, Progress
+from ledger.snapshot import Manifest, unpack_chunk
+from ledger.snapshot_proof import SnapshotProof
+from node.ports import Database
+from node.records import (
+    CERTIFICATE,
+    EVIDENCE,
+    HARD_STATE,
+    SEAL,
+    Record,
+    certificate_key,
+    header_key,
+    meta_key,
+    pack_record,
+)
+from node.snapshot_folder import Chunk, chunks_of
+from node.store import (
+    LED,
+    PRUNED,
+    SEALED,
+    SealedHeader,
+    Store,
+    identity_rows,
+    pack_hard_state,
+    pack_header,
+    pack_meta,
+)
+
+CARRIED_ROWS = 1_000
+"""Rows of the old store that are copied in one write."""
+
+
+class SnapshotInstaller:
+    """A new store on its way: `take` every chunk in order, then `finish`."""
+
+    def __init__(self, genesis_raw: bytes, node_id: str, manifest: Manifest, database: Database) -> None:
+        """Build in `database`, which is empty, for the node of this id; raises SnapshotInvalid."""
+        self._proof = SnapshotProof(genesis_raw, manifest)
+        self._identity = identity_rows(network_id_of(genesis_raw), node_id)
+        self._manifest = manifest
+        self._database = database
+
+    def take(self, chunk: Chunk, raw: bytes) -> None:
+        """The bytes of the next chunk; raises SnapshotInvalid."""
+        taken = self._proof.take(chunk.section, unpack_chunk(raw, chunk.ref, chunk.name))
+        headers = {
+            header_key(block.height): pack_header(
+                block.height, SealedHeader(block.term, block.header, block.seal)
+            )
+            for block in taken.blocks
+        }
+        self._database.write({**taken.rows, **headers}, (), sync=False)
+
+    def finish(self, old: Store | None) -> None:
+        """Everything is here: prove it, take over what `old` has promised, and make it a store.
+
+        The last write holds the rows without which it is none. Raises SnapshotInvalid, or CorruptRecord for
+        damage in the old store.
+        """
+        rows = self._proof.finish()
+        progress = decode(rows[PROGRESS_KEY], Progress)
+        for batch in _batches(_promises(old, progress) if old is not None else iter(())):
+            self._database.write(batch, (), sync=False)
+        hard_state = old.hard_state() if old is not None else HardState()
+        if hard_state.term < progress.term:
+            hard_state = HardState(progress.term)
+        self._database.write(
+            {
+                **rows,
+                **self._identity,
+                **_certificate_row(self._manifest),
+                HARD_STATE: pack_hard_state(hard_state),
+                meta_key(PRUNED): pack_meta(PRUNED, progress.height.to_bytes(8, "big")),
+            },
+            (),
+            sync=True,
+        )
+
+
+def install(
+    installer: SnapshotInstaller, manifest: Manifest, read: Callable[[Chunk], bytes], old: Store | None
+) -> None:
+    """Build the whole store from chunks that are all at hand; raises SnapshotInvalid."""
+    for chunk in chunks_of(manifest):
+        installer.take(chunk, read(chunk))
+    installer.finish(old)
+
+
+def _certificate_row(manifest: Manifest) -> dict[bytes, bytes]:
+    height = decode_seal(manifest.certificate.seal).height
+    key = certificate_key(height)
+    return {key: pack_record(key, Record(height, 0, encode_certificate(manifest.certificate)))}
+
+
+def _promises(old: Store, progress: Progress) -> Iterator[tuple[bytes, bytes]]:
+    """The rows that bind a node whatever its state: what it sealed and saw, and the log above the snapshot.
+
+    Entries above the snapshot were acknowledged, perhaps; they follow on it only if the log held the
+    snapshot's own block (Raft paper, figure 13). Else they were never committed.
+    """
+    for prefix in (SEAL, CERTIFICATE, EVIDENCE, meta_key(LED), meta_key(SEALED)):
+        yield from old.scan(prefix)
+    entry = old.entry(progress.height)
+    if entry is not None and decode_block(entry.data).hash == progress.block_hash:
+        yield from old.scan_log(progress.height + 1)
+
+
+def _batches(rows: Iterator[tuple[bytes, bytes]]) -> Iterator[dict[bytes, bytes]]:
+    batch: dict[bytes, bytes] = {}
+    for key, row in rows:
+        batch[key] = row
+        if len(batch) == CARRIED_ROWS:
+            yield batch
+            batch = {}
+    yield batch
