@@ -17,6 +17,7 @@ from msgspec import Meta
 from ledger.certificate import Certificate
 from ledger.codec import Malformed, Record, decode, encode
 from ledger.fields import Bin32, Uint
+from ledger.handovers import Handover
 
 MANIFEST_FORMAT: Final = 1
 CHUNK_BYTES: Final = 4 * 1024 * 1024
@@ -62,12 +63,14 @@ class SectionRef(Record, frozen=True):
 class Manifest(Record, frozen=True):
     """What a snapshot is of, the certified seals that it is proved against, and where its items are.
 
-    `seals` are those from the snapshot's height up to, not including, the certificate's own.
+    `handovers` lead from genesis to those who certified; `seals` are those from the snapshot's height up to,
+    not including, the certificate's own.
     """
 
     format: Literal[1]
     network_id: Bin32
     height: Annotated[int, Meta(ge=1)]
+    handovers: tuple[Handover, ...]
     seals: tuple[bytes, ...]
     certificate: Certificate
     sections: tuple[SectionRef, ...]

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 
 from ledger.certificate import decode_certificate
 from ledger.codec import decode
+from ledger.handovers import handovers_below
 from ledger.receipt import MAX_SEALS
 from ledger.records import (
     ACCOUNT_PREFIX,
@@ -22,6 +23,7 @@ from ledger.records import (
     Progress,
     history_row_key,
 )
+from ledger.registry import load_registry
 from ledger.snapshot import (
     ACCOUNTS,
     CHAIN,
@@ -75,7 +77,10 @@ def export_items(rows: Rows, folder: Path) -> Exported:
 
 
 def prove_exported(store: Store, exported: Exported) -> Manifest | None:
-    """The manifest, with the first certificate of the height or above; None while there is none."""
+    """The manifest, with the first certificate of the height or above; None while there is none.
+
+    Raises HandoverMissing where a certificate that was to be kept for ever is not there.
+    """
     found = store.certificate_from(exported.height)
     if found is None or found[0] - exported.height > MAX_SEALS:
         return None
@@ -84,6 +89,7 @@ def prove_exported(store: Store, exported: Exported) -> Manifest | None:
         format=MANIFEST_FORMAT,
         network_id=store.network_id,
         height=exported.height,
+        handovers=handovers_below(load_registry(store.scan(REGISTRY_PREFIX)), certified, store.certificate),
         seals=tuple(_seal(store, height) for height in range(exported.height, certified)),
         certificate=decode_certificate(certificate),
         sections=exported.sections,

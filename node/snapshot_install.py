@@ -83,7 +83,7 @@ class SnapshotInstaller:
             {
                 **rows,
                 **self._identity,
-                **_certificate_row(self._manifest),
+                **_certificate_rows(self._manifest),
                 HARD_STATE: pack_hard_state(hard_state),
                 meta_key(PRUNED): pack_meta(PRUNED, progress.height.to_bytes(8, "big")),
             },
@@ -101,10 +101,14 @@ def install(
     installer.finish(old)
 
 
-def _certificate_row(manifest: Manifest) -> dict[bytes, bytes]:
-    height = decode_seal(manifest.certificate.seal).height
-    key = certificate_key(height)
-    return {key: pack_record(key, Record(height, 0, encode_certificate(manifest.certificate)))}
+def _certificate_rows(manifest: Manifest) -> dict[bytes, bytes]:
+    """The certificate of the snapshot, and those of all hand-overs before it, which are kept for ever."""
+    rows = {}
+    for certificate in (*(handover.certificate for handover in manifest.handovers), manifest.certificate):
+        height = decode_seal(certificate.seal).height
+        key = certificate_key(height)
+        rows[key] = pack_record(key, Record(height, 0, encode_certificate(certificate)))
+    return rows
 
 
 def _promises(old: Store, progress: Progress) -> Iterator[tuple[bytes, bytes]]:

@@ -56,6 +56,7 @@ def manifest_of(chain: Chain, items: Items, certified: int | None = None) -> Man
         format=1,
         network_id=network_id(chain.genesis_raw),
         height=height,
+        handovers=(),
         seals=tuple(chain.seals[h][0] for h in range(height, certified or height)),
         certificate=decode_certificate(chain.certificates[certified or height]),
         sections=tuple(sections),

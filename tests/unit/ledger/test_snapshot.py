@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from hashlib import sha256
 
@@ -14,6 +14,7 @@ from ledger.block import Header
 from ledger.bodies import OpenAccount, SetPolicy, Transfer
 from ledger.certificate import decode_certificate, decode_seal, encode_seal
 from ledger.codec import Record, decode, encode
+from ledger.handovers import Handover
 from ledger.keys import account_id
 from ledger.merkle import Frontier
 from ledger.outcome import Outcome
@@ -36,8 +37,9 @@ from ledger.snapshot import (
     unpack_chunk,
 )
 from ledger.snapshot_history import Histories, HistoryBroken
-from ledger.snapshot_proof import SnapshotProof
+from ledger.snapshot_proof import SnapshotProof, certified_seal
 from ledger.state import State
+from tests.unit.ledger import sample
 from tests.unit.ledger.audited import PAYEE, PAYER, Chain, certified, sealed
 from tests.unit.ledger.rules.world import ISSUANCE, TELLER, MemoryRows, World, genesis, policy
 from tests.unit.ledger.snapshots import Items, items_of, manifest_of, prove
@@ -135,6 +137,23 @@ def test_seals_lead_from_the_height_to_a_later_certificate() -> None:
     for seals in (manifest.seals[1:], manifest.seals[:-1], manifest.seals[::-1], ()):
         with pytest.raises(SnapshotInvalid, match=r"manifest: .* (missing|another parent)"):
             SnapshotProof(short.genesis_raw, replace(manifest, seals=seals))
+
+
+def handed_over(height: int, handovers: Sequence[Handover] = sample.HANDED_OVER) -> Manifest:
+    """A manifest of this height, certified by delta's node, which genesis doesn't know."""
+    certificate = sample.certificate(sample.seal(height), ["node-delta"])
+    return Manifest(1, sample.network(), height, tuple(handovers), (), certificate, ())
+
+
+def test_certifiers_are_those_that_the_handovers_lead_to() -> None:
+    """Whoever certified is followed from genesis; without the hand-overs, or before them, they are strangers."""
+    genesis_raw = sample.genesis_raw()
+    assert certified_seal(genesis_raw, handed_over(3)) == sample.seal(3)
+    for handovers in ((), sample.HANDED_OVER[:1], sample.HANDED_OVER[1:]):
+        with pytest.raises(SnapshotInvalid, match="manifest: its certificate doesn't hold"):
+            certified_seal(genesis_raw, handed_over(3, handovers))
+    with pytest.raises(SnapshotInvalid, match="did not certify before height 3"):
+        certified_seal(genesis_raw, handed_over(2))
 
 
 def spoiled_lists(items: Items) -> Iterator[tuple[str, Items]]:
