@@ -87,8 +87,10 @@ async def _transfer(
                 )
             await asyncio.sleep(POLL_S)
     except operators.AdminRefused as error:
+        reason = str(error).rstrip(".")
         raise CommandError(
-            f"Leadership was not handed over: {error}.", "`nostro node status` shows who leads."
+            f"Leadership was not handed over: {reason}.",
+            "`nostro node status` shows who leads.",
         ) from error
     except operators.AdminUnreachable as error:
         raise CommandError(
