@@ -55,6 +55,7 @@ class _Work:
     supply: dict[str, int] = field(default_factory=dict)
     positions: dict[str, dict[str, int]] = field(default_factory=dict)
     issued: dict[str, int] = field(default_factory=dict)
+    uncertified_handovers: list[int] = field(default_factory=list)
     pending: list[Check] = field(default_factory=list)
     places: list[Finding] = field(default_factory=list)
 
@@ -116,6 +117,7 @@ def audit(
             work.verify_pending(SIGNATURE_CHUNK)
             progress(height, tip)
         work.verify_pending()
+        _check_handovers(work)
         _check_accounts(work, state)
         if state.progress.height == tip:
             _compare_rows(work, chain, kept)
@@ -160,7 +162,7 @@ def _replay(
     executed = _execute(work, state, block, envelopes)
     if executed is None:
         return False
-    _check_seals(work, chain, executed, state.certifiers, own_node)
+    _check_seals(work, chain, executed, state, own_node)
     _count(work, state, executed, envelopes)
     kept.write(executed.changes)
     state.apply(executed)
@@ -218,8 +220,10 @@ def _execute(work: _Work, state: State, block: Block, envelopes: Sequence[Envelo
 
 
 def _check_seals(
-    work: _Work, chain: ChainReader, executed: Executed, certifiers: Certifiers, own_node: str | None
+    work: _Work, chain: ChainReader, executed: Executed, state: State, own_node: str | None
 ) -> None:
+    """Check what was signed of a block just executed on `state`, which has not taken it over yet."""
+    certifiers = state.certifiers
     own = chain.own_seal(executed.height)
     if own is not None:
         work.count("own_seals")
@@ -229,6 +233,8 @@ def _check_seals(
     raw = chain.certificate(executed.height)
     if raw is not None:
         _check_certificate(work, executed, certifiers, raw)
+    if executed.certifiers != certifiers and work.certified != executed.height:
+        work.uncertified_handovers.append(executed.height)
 
 
 def _check_own(
@@ -259,6 +265,14 @@ def _check_certificate(work: _Work, executed: Executed, certifiers: Certifiers, 
             work.certified = executed.height
     except (Malformed, InvalidCertificate) as error:
         work.found("certificate_invalid", executed.height, None, str(error))
+
+
+def _check_handovers(work: _Work) -> None:
+    """Every hand-over below the last good certificate needs its own: nothing later is proved without."""
+    for height in work.uncertified_handovers:
+        if height < work.certified:
+            what = "others begin to certify after this height, and no certificate of it proves their right"
+            work.found("handover_uncertified", height, None, what)
 
 
 def _compare_seal(work: _Work, code: str, executed: Executed, raw: bytes) -> None:

@@ -23,6 +23,7 @@ from ledger.fields import (
     MinorUnits,
     NodeId,
     OptionalBin32,
+    OptionalNodeId,
     OptionalUuid,
     Scale,
     Uint,
@@ -45,6 +46,7 @@ class Kind(IntEnum):
     SET_NODE = 17
     CREATE_ASSET = 18
     SET_PARAMETERS = 19
+    SET_MEMBERSHIP = 20
 
 
 class Flag(IntFlag):
@@ -190,6 +192,24 @@ class SetParameters(Record, frozen=True):
     expected_version: Uint
 
 
+class SetMembership(Record, frozen=True):
+    """A registered node comes into the cluster, to vote or only to learn, or one leaves it, or both."""
+
+    add: OptionalNodeId
+    voting: bool
+    remove: OptionalNodeId
+    expected_version: Uint
+
+    def __post_init__(self) -> None:
+        """Check that something is asked for, and nothing that contradicts itself."""
+        if not self.add and not self.remove:
+            raise Malformed("set_membership: it neither adds nor removes a node")
+        if self.add == self.remove:
+            raise Malformed(f"set_membership: node {self.add[0]} can't be both added and removed")
+        if self.voting and not self.add:
+            raise Malformed("set_membership: voting is of the node that is added, and none is")
+
+
 Body: TypeAlias = (
     OpenAccount
     | Transfer
@@ -201,6 +221,7 @@ Body: TypeAlias = (
     | SetNode
     | CreateAsset
     | SetParameters
+    | SetMembership
 )
 
 BODIES: Mapping[int, type[Body]] = MappingProxyType(
@@ -215,5 +236,6 @@ BODIES: Mapping[int, type[Body]] = MappingProxyType(
         Kind.SET_NODE: SetNode,
         Kind.CREATE_ASSET: CreateAsset,
         Kind.SET_PARAMETERS: SetParameters,
+        Kind.SET_MEMBERSHIP: SetMembership,
     }
 )

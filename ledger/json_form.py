@@ -265,7 +265,7 @@ def _to_json(field: _Field, value: Any, context: _Context) -> object:
             return str(value)
         case "bytes":
             return value.hex()
-        case "int" | "str":
+        case "int" | "str" | "bool":
             return value
         case _:
             return _record_to_json(value, context)
@@ -287,6 +287,8 @@ def _from_json(field: _Field, value: object, context: _Context, where: str) -> o
             return _integer(value, where)
         case "str":
             return _text(value, where)
+        case "bool":
+            return _bool(value, where)
         case _:
             return _record_from_json(field.type, value, context, where)
 
@@ -308,6 +310,12 @@ def _minor_units(value: object, where: str) -> int:
 def _integer(value: object, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise Malformed(f"{where}: must be a whole number, not {value!r}")
+    return value
+
+
+def _bool(value: object, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise Malformed(f"{where}: must be true or false, not {value!r}")
     return value
 
 

@@ -58,6 +58,13 @@ class Outcome(IntEnum):
     ACTIVATION_TOO_EARLY = 414
     PARAMETER_OUT_OF_RANGE = 415
     KEY_NOT_REPLACEABLE = 416
+    UNKNOWN_NODE = 417
+    NODE_RETIRED = 418
+    NODE_IN_MEMBERSHIP = 419
+    NODE_NOT_IN_MEMBERSHIP = 420
+    MEMBER_HAS_VOTING_NODE = 421
+    TOO_FEW_VOTERS = 422
+    MEMBERSHIP_CHANGE_PENDING = 423
 
     EXPIRED = 500
     NOT_YET_VALID = 501
@@ -246,6 +253,41 @@ _TEXT: dict[Outcome, tuple[str, str, str]] = {
     Outcome.KEY_NOT_REPLACEABLE: (
         "A node's key or member is never replaced in place.",
         "Register a new node with the new key, and retire the old one.",
+        "NARR",
+    ),
+    Outcome.UNKNOWN_NODE: (
+        "The node to be added is not registered.",
+        "Register it first, with its member, key and address.",
+        "RC01",
+    ),
+    Outcome.NODE_RETIRED: (
+        "The node has left the cluster; a node's id is never used twice.",
+        "Register a new node under another id and with another key, and add that.",
+        "NARR",
+    ),
+    Outcome.NODE_IN_MEMBERSHIP: (
+        "The node to be added is in the cluster already, as was asked for or as a voter.",
+        "Nothing is left to do; look at the list of nodes.",
+        "NARR",
+    ),
+    Outcome.NODE_NOT_IN_MEMBERSHIP: (
+        "The node to be removed is not in the cluster.",
+        "Check its id in the list of nodes.",
+        "NARR",
+    ),
+    Outcome.MEMBER_HAS_VOTING_NODE: (
+        "The member would have two voting nodes, and with them two votes.",
+        "Add the new node and remove the member's old one in the same decision.",
+        "NARR",
+    ),
+    Outcome.TOO_FEW_VOTERS: (
+        "Too few voting nodes would be left: one at least, four under the byzantine certificate rule.",
+        "Add a voting node first, or have the members choose the rule of the majority.",
+        "NARR",
+    ),
+    Outcome.MEMBERSHIP_CHANGE_PENDING: (
+        "An earlier decision about the cluster's membership is not carried out yet.",
+        "Wait until it is, or give it up by removing what it adds.",
         "NARR",
     ),
     Outcome.EXPIRED: (

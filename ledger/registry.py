@@ -17,7 +17,7 @@ from msgspec import structs
 from ledger import records, schedule
 from ledger.certificate import Certifier, Certifiers
 from ledger.codec import Malformed, Record, decode
-from ledger.membership import Change, Decision, MembershipRecord
+from ledger.membership import Change, Decision, MembershipRecord, is_finished
 from ledger.parameters import Parameters
 from ledger.records import (
     LEARNER,
@@ -99,6 +99,11 @@ class Registry:
         """The decision about the membership in force at a height, with its version before it."""
         entries = self.membership_decisions.entries
         return schedule.version_at(entries, height), schedule.at(entries, height)
+
+    def membership_pending(self, height: int) -> bool:
+        """Whether, as `height` is executed, a decision about the membership is not carried out yet."""
+        from_height, newest = self.membership_decisions.entries[-1]
+        return from_height > height or not is_finished(self.membership.membership, newest)
 
     def parameters_at(self, height: int) -> Parameters:
         """The parameters in force at a height."""

@@ -48,6 +48,11 @@ class Executed:
     registry: Registry
     tree: TreeUpdate
 
+    @property
+    def certifiers(self) -> Certifiers:
+        """Whose seals certify the next height."""
+        return self.registry.certifiers_at(self.height + 1)
+
 
 class State:
     """The executed state, with the hashes of the accounts tree and the registry in memory."""

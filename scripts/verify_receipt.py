@@ -31,6 +31,7 @@ KINDS = {
     17: "set_node",
     18: "create_asset",
     19: "set_parameters",
+    20: "set_membership",
 }
 SEAL_FIELDS = "format network epoch height header parent outcomes log state certifiers"
 HEADER_FIELDS = (

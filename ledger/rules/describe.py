@@ -22,10 +22,12 @@ _WORDS: Final[tuple[tuple[Any, str], ...]] = (
     (fields.AssetCode, "asset code"),
     (fields.MemberId, "member id"),
     (fields.NodeId, "node id"),
+    (fields.OptionalNodeId, "node id, optional"),
     (fields.DisplayName, "display name"),
     (fields.HostPort, "host:port"),
     (fields.Scale, "0 to 18"),
     (fields.Uint, "integer"),
+    (bool, "true or false"),
     (Policy, "policy"),
     (Parameters, "parameters"),
 )

@@ -13,7 +13,7 @@ from typing import Final
 from ledger.bodies import Flag
 from ledger.codec import MAX_INTEGER, Record
 from ledger.draft import Draft
-from ledger.records import NO_HISTORY, Account, AssetRecord, HistoryRow
+from ledger.records import LEARNER, NO_HISTORY, RETIRED, VOTING, Account, AssetRecord, HistoryRow
 from ledger.registry import Registry
 from ledger.rules.base import InvariantViolated
 from ledger.schedule import LOOK_BACK
@@ -204,6 +204,37 @@ def check_registry(before: Registry, after: Registry, height: int) -> None:
         ]
         if in_force[0] != in_force[1]:
             raise InvariantViolated("look_back_is_kept", f"{what} before height {height + LOOK_BACK}")
+    check_membership(before, after, height)
+    check_certifiers(before, after, height)
+
+
+def check_membership(before: Registry, after: Registry, height: int) -> None:
+    """Somebody votes, one node a member; records agree; who has left stays away; a change is counted once."""
+    record, members = after.membership, after.membership.membership
+    voters = [after.nodes[node].member for node in members.voters]
+    if not voters or len(set(voters)) != len(voters):
+        raise InvariantViolated("one_vote_a_member", f"the voters are {', '.join(members.voters)}")
+    if any(node in members.learners for node in members.nodes if members.votes(node)):
+        raise InvariantViolated("learners_do_not_vote", f"the learners are {', '.join(members.learners)}")
+    for node in after.nodes.values():
+        status = VOTING if members.votes(node.id) else LEARNER if node.id in members else node.status
+        left = node.id in before.membership.membership and node.id not in members
+        if node.status != status or (status in (VOTING, LEARNER)) != (node.id in members):
+            raise InvariantViolated("nodes_agree_with_membership", f"node {node.id} has status {node.status}")
+        was = before.nodes.get(node.id)
+        if (left or (was is not None and was.status == RETIRED)) and node.status != RETIRED:
+            raise InvariantViolated("retired_for_ever", f"node {node.id}")
+    changed = members != before.membership.membership
+    if record.version != before.membership.version + changed or (changed and record.changed_height != height):
+        raise InvariantViolated("changes_are_counted", f"membership version {record.version}")
+
+
+def check_certifiers(before: Registry, after: Registry, height: int) -> None:
+    """The certifiers noted for the next height are those in force there; those before are never rewritten."""
+    if after.certifiers[: len(before.certifiers)] != before.certifiers:
+        raise InvariantViolated("registry_only_grows", "certifiers")
+    if after.certifiers_at(height + 1) != after.certifiers_after(height):
+        raise InvariantViolated("certifiers_are_noted", f"height {height + 1}")
 
 
 def check_whole(accounts: Iterable[Account]) -> dict[str, int]:

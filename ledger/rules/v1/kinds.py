@@ -14,6 +14,7 @@ from ledger.rules.v1 import (
     set_flags,
     set_limit,
     set_member,
+    set_membership,
     set_node,
     set_parameters,
     set_policy,
@@ -31,6 +32,7 @@ _ALL: Final[tuple[Kind[Any], ...]] = (
     set_node.KIND,
     create_asset.KIND,
     set_parameters.KIND,
+    set_membership.KIND,
 )
 
 KINDS: Mapping[int, Kind[Any]] = MappingProxyType({kind.number: kind for kind in _ALL})

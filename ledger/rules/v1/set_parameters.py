@@ -13,8 +13,9 @@ from ledger.codec import Malformed
 from ledger.draft import Draft, Touch
 from ledger.envelope import Envelope
 from ledger.outcome import Outcome
-from ledger.parameters import check_parameters
+from ledger.parameters import BYZANTINE_LEAST_CERTIFIERS, CertificateRule, Parameters, check_parameters
 from ledger.records import Schedule
+from ledger.registry import Registry
 from ledger.rules.base import Kind
 from ledger.rules.v1 import governance
 from ledger.schedule import LOOK_BACK, with_entry
@@ -33,14 +34,21 @@ def check(view: View, envelope: Envelope, body: SetParameters, height: int) -> O
         return Outcome.ACTIVATION_TOO_EARLY
     if body.from_height > height + ACTIVATION_HORIZON:
         return Outcome.PARAMETER_OUT_OF_RANGE
-    # Certifiers and their rule stand for ever in this version, so that a receipt needs genesis alone.
-    if body.parameters.certificate_rule != scheduled.entries[-1][1].certificate_rule:
-        return Outcome.PARAMETER_OUT_OF_RANGE
     try:
         check_parameters(body.parameters)
     except Malformed:
         return Outcome.PARAMETER_OUT_OF_RANGE
-    return Outcome.EXECUTED
+    return _certifiable(view.registry, body.parameters, height)
+
+
+def _certifiable(registry: Registry, parameters: Parameters, height: int) -> Outcome:
+    """The byzantine rule needs four voters, however a change of the membership that is under way ends."""
+    if parameters.certificate_rule != CertificateRule.BYZANTINE:
+        return Outcome.EXECUTED
+    if registry.membership_pending(height):
+        return Outcome.MEMBERSHIP_CHANGE_PENDING
+    enough = len(registry.membership.voters) >= BYZANTINE_LEAST_CERTIFIERS
+    return Outcome.EXECUTED if enough else Outcome.TOO_FEW_VOTERS
 
 
 def apply(draft: Draft, envelope: Envelope, body: SetParameters) -> tuple[Touch, ...]:
@@ -57,7 +65,13 @@ KIND: Final = Kind(
     body=SetParameters,
     author=governance.AUTHOR,
     authority=governance.AUTHORITY,
-    refusals=(Outcome.VERSION_MISMATCH, Outcome.ACTIVATION_TOO_EARLY, Outcome.PARAMETER_OUT_OF_RANGE),
+    refusals=(
+        Outcome.VERSION_MISMATCH,
+        Outcome.ACTIVATION_TOO_EARLY,
+        Outcome.PARAMETER_OUT_OF_RANGE,
+        Outcome.MEMBERSHIP_CHANGE_PENDING,
+        Outcome.TOO_FEW_VOTERS,
+    ),
     authorise=governance.authorise,
     check=check,
     apply=apply,

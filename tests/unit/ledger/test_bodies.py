@@ -14,6 +14,7 @@ from ledger.bodies import (
     SetFlags,
     SetLimit,
     SetMember,
+    SetMembership,
     SetNode,
     SetParameters,
     SetPolicy,
@@ -39,6 +40,7 @@ EXAMPLES: dict[int, Record] = {
     Kind.SET_NODE: SetNode("node-1", "beta", public_key(1), "beta.example:7000", 0),
     Kind.CREATE_ASSET: CreateAsset("USD", 2, "beta", POLICY),
     Kind.SET_PARAMETERS: SetParameters(DEFAULT_PARAMETERS, 100, 1),
+    Kind.SET_MEMBERSHIP: SetMembership(("node-2",), True, ("node-1",), 1),
 }
 
 
@@ -106,6 +108,12 @@ def _with(kind: Kind, place: int, value: object) -> bytes:
         (Kind.CREATE_ASSET, 1, 18, 19),
         (Kind.CREATE_ASSET, 3, [1, [[public_key(1), 1]]], OFF_CURVE),
         (Kind.SET_PARAMETERS, 0, [1, 2, 3, 4, 5], [1, 2, 3, 4]),
+        (Kind.SET_MEMBERSHIP, 0, ["n" * 32], ["n" * 33]),
+        (Kind.SET_MEMBERSHIP, 0, ["node-2"], ["node-2", "node-3"]),
+        (Kind.SET_MEMBERSHIP, 0, ["node-2"], ["node-1"]),
+        (Kind.SET_MEMBERSHIP, 0, ["node-2"], []),
+        (Kind.SET_MEMBERSHIP, 1, False, 0),
+        (Kind.SET_MEMBERSHIP, 2, [], ["node-1", "node-3"]),
     ],
 )
 def test_fields_at_their_boundaries(kind: Kind, place: int, good: object, bad: object) -> None:

@@ -166,9 +166,3 @@ def test_set_parameters_checks_every_range(world: World, name: str) -> None:
         least: Outcome.EXECUTED,
         most: Outcome.EXECUTED,
     }
-
-
-def test_set_parameters_leaves_the_certificate_rule(world: World) -> None:
-    """The rule of genesis stands in this version, because receipts are checked against genesis."""
-    other = replace(DEFAULT_PARAMETERS, certificate_rule=1)
-    assert govern(world, SetParameters(other, 500, 1)) is Outcome.PARAMETER_OUT_OF_RANGE

@@ -12,7 +12,18 @@ from msgspec.structs import replace
 from ledger.bodies import Transfer
 from ledger.codec import MAX_INTEGER
 from ledger.draft import Draft, Touch
-from ledger.records import Account, HistoryEntry, HistoryRow, Schedule, opened_account
+from ledger.membership import Change
+from ledger.records import (
+    LEARNER,
+    REGISTERED,
+    RETIRED,
+    Account,
+    HistoryEntry,
+    HistoryRow,
+    Schedule,
+    opened_account,
+)
+from ledger.registry import Registry
 from ledger.rules.base import InvariantViolated
 from ledger.rules.v1 import invariants
 from ledger.rules.v1.invariants import check_invariants, check_whole
@@ -206,3 +217,74 @@ def test_whole_state_gives_supplies(world: World) -> None:
     with pytest.raises(InvariantViolated, match="entries_agree"):
         check_whole([*accounts[:3], replace(accounts[3], history_hash=bytes(32))])
     assert world.account(world.issuance()).policy == policy(ISSUANCE)
+
+
+def _with_statuses(registry: Registry, **statuses: int) -> Registry:
+    for node, status in statuses.items():
+        name = node.replace("_", "-")
+        registry = registry.with_node(replace(registry.nodes[name], status=status))
+    return registry
+
+
+def _with_membership(registry: Registry, **fields: Any) -> Registry:
+    return replace_value(registry, membership=replace(registry.membership, **fields))
+
+
+def _two_votes(registry: Registry) -> Registry:
+    beta = replace(registry.nodes["beta-1"], member="alpha")
+    return registry.with_node(beta)
+
+
+MEMBERSHIPS: list[tuple[str, Callable[[Registry], Registry]]] = [
+    ("one_vote_a_member", lambda r: _with_membership(r, voters=())),
+    ("one_vote_a_member", _two_votes),
+    ("learners_do_not_vote", lambda r: _with_membership(r, learners=("alpha-1",))),
+    ("nodes_agree_with_membership", lambda r: _with_statuses(r, beta_1=RETIRED)),
+    ("nodes_agree_with_membership", lambda r: _with_statuses(r, beta_1=LEARNER)),
+    ("nodes_agree_with_membership", lambda r: _with_membership(r, voters=("alpha-1", "beta-1"))),
+    (
+        "retired_for_ever",
+        lambda r: _with_statuses(_with_membership(r, voters=("alpha-1", "beta-1")), central_1=REGISTERED),
+    ),
+    ("changes_are_counted", lambda r: _with_membership(r, version=2)),
+    (
+        "changes_are_counted",
+        lambda r: _with_statuses(
+            _with_membership(r, voters=("alpha-1", "beta-1"), version=2), central_1=RETIRED
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "spoil"), MEMBERSHIPS)
+def test_membership_is_sound(world: World, name: str, spoil: Callable[[Registry], Registry]) -> None:
+    """Nobody votes twice or none at all, statuses agree, who left stays away, each change is counted."""
+    before = world.state.registry
+    invariants.check_membership(before, before, 9)
+    with pytest.raises(InvariantViolated, match=name):
+        invariants.check_membership(before, spoil(before), 9)
+
+
+def test_a_change_is_of_its_own_height(world: World) -> None:
+    """A sound change passes at the height it names, and at no other."""
+    before = world.state.registry
+    after = _with_membership(before, voters=("alpha-1", "beta-1"), version=2, changed_height=9)
+    after = _with_statuses(after, central_1=RETIRED)
+    invariants.check_membership(before, after, 9)
+    with pytest.raises(InvariantViolated, match="changes_are_counted"):
+        invariants.check_membership(before, after, 8)
+    again = _with_statuses(after, central_1=REGISTERED)
+    with pytest.raises(InvariantViolated, match="retired_for_ever"):
+        invariants.check_membership(after, again, 9)
+
+
+def test_certifiers_are_noted_and_kept(world: World) -> None:
+    """Who certifies next stands in the registry, and who certified before is never rewritten."""
+    before = world.state.registry
+    after = before.with_change(Change(1, ("alpha-1", "beta-1"), (), ()), 9)
+    with pytest.raises(InvariantViolated, match="certifiers_are_noted"):
+        invariants.check_certifiers(before, after, 9)
+    noted = after.with_certifiers_after(9)
+    invariants.check_certifiers(before, noted, 9)
+    with pytest.raises(InvariantViolated, match="registry_only_grows"):
+        invariants.check_certifiers(before, replace_value(noted, certifiers=noted.certifiers[1:]), 9)

@@ -23,6 +23,7 @@ from ledger.envelope import (
     signing_hash,
 )
 from ledger.genesis import Genesis, GenesisAsset, GenesisMember, GenesisNode, encode_genesis, network_id
+from ledger.membership import next_change
 from ledger.outcome import Outcome
 from ledger.parameters import DEFAULT_PARAMETERS, Parameters
 from ledger.policy import Policy, single_key
@@ -53,9 +54,17 @@ def policy(number: int) -> Policy:
     return single_key(public_key(number))
 
 
-ADMIN = {"alpha": 11, "beta": 12, "central": 13}
-TELLER = {"alpha": 21, "beta": 22, "central": 23}
-NODE = {"alpha-1": 31, "beta-1": 32, "central-1": 33}
+ADMIN = {"alpha": 11, "beta": 12, "central": 13, "delta": 14}
+TELLER = {"alpha": 21, "beta": 22, "central": 23, "delta": 24}
+NODE = {
+    "alpha-1": 31,
+    "beta-1": 32,
+    "central-1": 33,
+    "alpha-2": 34,
+    "beta-2": 35,
+    "delta-1": 36,
+    "central-2": 37,
+}
 ISSUANCE = 41
 
 
@@ -139,13 +148,18 @@ class World:
         signatures = [keys.sign(by_key[key], digest) if signed else bytes(64) for key in sorted(by_key)]
         return decode_envelope(encode_envelope(payload, signatures), LIMITS)
 
-    def make_block(self, envelopes: Sequence[Envelope], *, term: int | None = None) -> Block:
-        """The next block of these transactions, signed by alpha's node."""
+    def make_block(
+        self, envelopes: Sequence[Envelope], *, term: int | None = None, change: bool = False
+    ) -> Block:
+        """The next block of these transactions, signed by alpha's node; `change`: it takes the step due."""
         self.term = term or self.term
         height = self.state.progress.height + 1
+        scheduled = self.state.scheduled(height, height)
+        due = next_change(self.state.parent.membership, scheduled.membership_decision) if change else None
         return make_block(
             parent=self.state.parent,
-            scheduled=self.state.scheduled(height, height),
+            scheduled=scheduled,
+            change=due,
             term=self.term,
             time_ms=GENESIS_MS + height,
             proposer="alpha-1",
@@ -154,15 +168,20 @@ class World:
             sign=lambda digest: keys.sign(private_key(NODE["alpha-1"]), digest),
         )
 
-    def block(self, *envelopes: Envelope, term: int | None = None) -> Executed:
+    def block(self, *envelopes: Envelope, term: int | None = None, change: bool = False) -> Executed:
         """Execute the next block and take its result over."""
-        block = self.make_block(envelopes, term=term)
+        block = self.make_block(envelopes, term=term, change=change)
         executed = RULES[1].execute(self.state, block, envelopes)
         self.rows.rows.update(executed.changes)
         self.state.apply(executed)
         self.blocks.append(decode_block(block.raw))
         self.seals.append(executed.seal_raw)
         return executed
+
+    def blocks_to(self, height: int) -> None:
+        """Execute empty blocks up to this height."""
+        while self.state.progress.height < height:
+            self.block()
 
     def outcomes(self, *envelopes: Envelope) -> list[Outcome]:
         """The outcomes of one block of these transactions."""
