@@ -69,6 +69,10 @@ class RaftLog:
         """The index from which that membership is in force."""
         return self._memberships.newest.index
 
+    def membership_before_newest(self) -> Membership:
+        """What is in force if the newest membership is cut off, which can't be while that is committed."""
+        return self._memberships.at(self.membership_index - 1)
+
     def snapshot_to_offer(self) -> SnapshotMeta:
         """The oldest place a snapshot may stand at for the rest to follow from this log, and what is in force
         there: never what a later entry says.

@@ -164,8 +164,15 @@ class State:
         }
 
     def may_campaign(self) -> bool:
-        """Only voters stand for election."""
-        return self.membership.is_voter(self.id)
+        """Only voters stand for election; and who was one until an entry that may not be committed yet.
+
+        The others may need that node's log, and can't elect each other against it (thesis 4.2.2).
+        """
+        log = self.log
+        if log.membership.is_voter(self.id):
+            return True
+        is_uncommitted = log.membership_index > log.commit
+        return is_uncommitted and log.membership_before_newest().is_voter(self.id)
 
     def has_committed_in_term(self) -> bool:
         """Whether an entry of the current term is committed: only then is the commit index known to be

@@ -27,6 +27,7 @@ CONSENSUS: Final = {
     "learners-count": "Counting learners.",
     "uncommitted-membership-kept": "Keeping an uncommitted membership across a cut or a snapshot.",
     "snapshot-older-than-join": "Refusing a snapshot that is older than one's joining.",
+    "removed-voter-withdraws": "Whoever is let go stands for election no more before that is committed.",
     "removed-leader-stays": "A leader that stays after it was removed.",
     "removed-node-disturbs": "A removed node's candidacies depose the leader.",
     "transfer-survives-step-down": "A transfer under way that outlives the leadership.",

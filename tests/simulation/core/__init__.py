@@ -6,16 +6,16 @@ to replay it.
 """
 
 from tests.simulation.core.cluster import SIMULATOR, run
-from tests.simulation.core.profile import CALM, HARSH, PROFILES, Profile
+from tests.simulation.core.profile import CALM, EVERYTHING, HARSH, MEMBERSHIP, PROFILES, SNAPSHOT, Profile
 from tests.simulation.report import Report, SimulationFailure
 from tests.simulation.simulator import Simulator
 
-__all__ = ["CALM", "HARSH", "SIMULATION", "Profile", "Report", "SimulationFailure", "run"]
+__all__ = ["CALM", "EVERYTHING", "HARSH", "SIMULATION", "Profile", "Report", "SimulationFailure", "run"]
 
 SIMULATION = Simulator(
     SIMULATOR,
     lambda seed, profile, trace: run(seed, PROFILES[profile], trace),
     profiles=tuple(PROFILES),
-    campaign=(HARSH.name,),
+    campaign=(HARSH.name, MEMBERSHIP.name, SNAPSHOT.name, EVERYTHING.name),
     must_happen={},
 )

@@ -10,8 +10,17 @@ from collections.abc import Callable
 from random import Random
 
 from consensus.errors import InvariantBroken
-from consensus.messages import Entry, Membership, Message, NodeId, ReadState, encode_message
+from consensus.messages import (
+    Entry,
+    Membership,
+    Message,
+    NodeId,
+    ReadState,
+    SnapshotMeta,
+    encode_message,
+)
 from consensus.raft import Role
+from tests.simulation.core.churn import propose_step
 from tests.simulation.core.network import Network
 from tests.simulation.core.node import Crashed, SimulatedNode
 from tests.simulation.core.oracle import Oracle
@@ -39,8 +48,10 @@ class Cluster:
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._scheduled = 0
         self._healed = False
-        ids = [f"n{number}" for number in range(self.random.choice(profile.cluster_sizes))]
-        self.nodes = {node: SimulatedNode(self, node, Membership(tuple(ids))) for node in ids}
+        size = self.random.choice(profile.cluster_sizes)
+        ids = [f"n{number}" for number in range(size + profile.spare_nodes)]
+        first = Membership(tuple(ids[:size]))
+        self.nodes = {node: SimulatedNode(self, node, first) for node in ids}
         self.oracle = Oracle({node: process.disk for node, process in self.nodes.items()}, self.counts)
         self._network = Network(
             self.random, self.rates, profile.late_ms, self.counts, self.schedule, self._deliver
@@ -113,6 +124,15 @@ class Cluster:
             raise Violation(f"read {state.context!r} may be served at {state.index}, below its floor {floor}")
         self._read_floor = max(self._read_floor, state.index)
 
+    def snapshot_of(self, node: NodeId) -> SnapshotMeta | None:
+        """Where the newest snapshot of that node stands, if it runs."""
+        return self.nodes[node].snapshot()
+
+    def fetched(self, node: NodeId, of: NodeId, ok: bool) -> None:
+        """A transfer has ended: the sender is told now and then, and not always rightly."""
+        if self.random.random() < 0.5:
+            self.nodes[of].report_snapshot(node, ok and self.random.random() < 0.9)
+
     def _deliver(self, message: Message) -> None:
         self.nodes[message.to].receive(message)
 
@@ -126,6 +146,7 @@ class Cluster:
         self._repeat(self.rates.transfer_every_ms, self._transfer)
         self._repeat(self.rates.compact_every_ms, lambda: self._some_node().compact())
         self._repeat(self.rates.partition_every_ms, self._partition)
+        self._repeat(self.rates.churn_every_ms, self._churn)
         self._repeat(self.rates.pause_every_ms, lambda: self._some_node().pause())
 
     def _repeat(self, every_ms: int | None, action: Callable[[], None]) -> None:
@@ -172,6 +193,12 @@ class Cluster:
         for node in self.nodes.values():
             node.transfer(to)
 
+    def _churn(self) -> None:
+        """An operator asks every node that believes it leads for some next membership."""
+        for node in self.nodes.values():
+            if node.raft is not None and node.raft.role is Role.LEADER:
+                node.change_membership(propose_step(self.random, node.raft.membership, list(self.nodes)))
+
     def _partition(self) -> None:
         if self.random.random() < 0.5:
             self._network.partition(list(self.nodes))
@@ -200,15 +227,21 @@ class Cluster:
             "no proposal commits",
         )
         index = self._acknowledged[last]
-        everybody = list(self.nodes.values())
-        self._retry(
-            lambda: all(n.applied >= index for n in everybody), self._do_nothing, limit_ms, "a node lags"
-        )
-        for node in everybody:
+        self._retry(lambda: self._all_have_applied(index), self._do_nothing, limit_ms, "a member lags")
+        for node in self._members():
             self._check_read(node, limit_ms)
         lost = [data for data, at in self._acknowledged.items() if self.oracle.data.get(at) != data]
         if lost:
             raise Violation(f"acknowledged proposals were lost: {lost}")
+
+    def _members(self) -> list[SimulatedNode]:
+        """Those in the last membership, once it isn't joint any more; else nobody."""
+        membership = self.oracle.membership
+        return [] if membership.outgoing else [self.nodes[node] for node in membership.all_nodes()]
+
+    def _all_have_applied(self, index: int) -> bool:
+        members = self._members()
+        return bool(members) and all(node.applied >= index for node in members)
 
     def _check_read(self, node: SimulatedNode, limit_ms: float) -> None:
         before = self.counts["reads"]

@@ -9,10 +9,30 @@ from collections.abc import Callable
 from random import Random
 from typing import Protocol
 
-from consensus.errors import NoLeader, NotLeader, TermAlreadyOpened, TermNotOpened, TransferInProgress
-from consensus.membership import decode_membership
-from consensus.messages import Entry, EntryType, InstallSnapshot, Membership, Message, NodeId, ReadState
+from consensus.errors import (
+    IllegalMembership,
+    MembershipUncommitted,
+    NoLeader,
+    NotLeader,
+    TermAlreadyOpened,
+    TermNotOpened,
+    TermUncommitted,
+    TransferInProgress,
+    TransferRefused,
+)
+from consensus.membership import decode_membership, encode_membership
+from consensus.messages import (
+    Entry,
+    EntryType,
+    InstallSnapshot,
+    Membership,
+    Message,
+    NodeId,
+    ReadState,
+    SnapshotMeta,
+)
 from consensus.raft import Config, Raft, Ready
+from tests.simulation.core.churn import leave
 from tests.simulation.core.disk import SimulatedDisk
 from tests.simulation.core.oracle import Oracle
 from tests.simulation.core.profile import Profile, Rates
@@ -61,6 +81,13 @@ class World(Protocol):
     def read_done(self, state: ReadState, /) -> None:
         """A read got its index."""
 
+    def snapshot_of(self, node: NodeId, /) -> SnapshotMeta | None:
+        """Where the newest snapshot of that node stands, if it runs."""
+        ...
+
+    def fetched(self, node: NodeId, of: NodeId, ok: bool, /) -> None:
+        """A node has got a snapshot of another, or hasn't."""
+
 
 class SimulatedNode:
     """A process that may crash and start again; its disk stays."""
@@ -77,6 +104,7 @@ class SimulatedNode:
         self._resumes_ms = 0.0
         self._taking = False
         self._syncing = False
+        self._fetching = False
         self._in_flight: deque[Ready] = deque()
 
     def start(self) -> None:
@@ -84,7 +112,7 @@ class SimulatedNode:
         world = self._world
         self.applied = max(self._durable_applied, self.disk.snapshot_index)
         self.raft = Raft(self._config(), self.disk)
-        self._taking = self._syncing = False
+        self._taking = self._syncing = self._fetching = False
         self._in_flight.clear()
         world.oracle.started(self.id)
         tick_ms = world.profile.tick_ms * world.random.uniform(1.0, world.rates.clock_skew)
@@ -105,7 +133,7 @@ class SimulatedNode:
         self._resumes_ms = self._world.now_ms + self._world.random.random() * self._world.profile.pause_ms
 
     def receive(self, message: Message) -> None:
-        """A message arrives; a snapshot is taken for fetched along with its offer."""
+        """A message arrives; an offered snapshot is fetched before it is stepped."""
         if self.raft is None:
             return
         if self._world.now_ms < self._resumes_ms:
@@ -113,8 +141,25 @@ class SimulatedNode:
             return
         if isinstance(message, InstallSnapshot):
             self._world.counts["snapshots offered"] += 1
+            if self._world.profile.fetch_ms and message.meta.index > self.raft.commit:
+                self._fetch(message)
+                return
         self.raft.step(message)
         self.work_soon()
+
+    def snapshot(self) -> SnapshotMeta | None:
+        """Where a snapshot of this node's durable state stands, while it runs."""
+        if self.raft is None:
+            return None
+        index = max(self._durable_applied, self.disk.snapshot_index)
+        held = [known.membership for known in self.disk.memberships() if known.index <= index]
+        return SnapshotMeta(index, self.disk.term(index), held[-1])
+
+    def report_snapshot(self, node: NodeId, ok: bool) -> None:
+        """The transport noticed how a transfer ended."""
+        if self.raft is not None:
+            self.raft.report_snapshot(node, ok)
+            self.work_soon()
 
     def propose(self, data: bytes) -> tuple[int, int] | None:
         """Propose as leader: (index, term), or None if this node takes no proposals now."""
@@ -126,6 +171,21 @@ class SimulatedNode:
             return None
         self.work_soon()
         return index, self.raft.term
+
+    def change_membership(self, membership: Membership) -> None:
+        """Propose the next membership, if this node leads and it may be that one."""
+        if self.raft is None:
+            return
+        counts = self._world.counts
+        try:
+            self.raft.propose(encode_membership(membership), EntryType.MEMBERSHIP)
+        except (NotLeader, TermNotOpened, TransferInProgress):
+            return
+        except (TermUncommitted, MembershipUncommitted, IllegalMembership) as refusal:
+            counts[f"memberships refused: {type(refusal).__name__}"] += 1
+            return
+        counts["memberships proposed"] += 1
+        self.work_soon()
 
     def read(self, context: bytes) -> None:
         """Ask for a linearizable read, if a leader is known."""
@@ -143,7 +203,7 @@ class SimulatedNode:
             return
         try:
             self.raft.transfer_leadership(to)
-        except (NotLeader, TransferInProgress):
+        except (NotLeader, TransferInProgress, TransferRefused):
             return
         self._world.counts["transfers"] += 1
         self.work_soon()
@@ -203,6 +263,7 @@ class SimulatedNode:
         if len(self._in_flight) > 1:
             self._world.counts["Readys taken while others are in flight"] += 1
         self._open(ready)
+        self._leave_joint(ready)
         self._sync_soon(ready)
         self.work_soon()
 
@@ -217,6 +278,35 @@ class SimulatedNode:
             self.raft.propose(b"open", EntryType.OPENING)
         except (NotLeader, TermAlreadyOpened, TransferInProgress):
             return
+
+    def _leave_joint(self, ready: Ready) -> None:
+        """Leave a joint membership when asked to, or let oneself be reminded."""
+        if self.raft is None or not ready.must_leave_joint:
+            return
+        if self._world.random.random() < self._world.profile.skip_opening:
+            self._world.counts["ends of joint memberships put off"] += 1
+            return
+        self.change_membership(leave(self.raft.membership))
+
+    def _fetch(self, offer: InstallSnapshot) -> None:
+        """Get the newest snapshot of the sender, one at a time; it may take long, and fail."""
+        if self._fetching:
+            return
+        self._fetching = True
+        world = self._world
+        fails = world.random.random() < world.profile.fetch_fails
+        self._later(world.random.random() * world.profile.fetch_ms, lambda: self._fetched(offer, fails))
+
+    def _fetched(self, offer: InstallSnapshot, fails: bool) -> None:
+        """Step the offer with what was fetched in its place, which is mostly newer."""
+        self._fetching = False
+        meta = None if fails else self._world.snapshot_of(offer.sender)
+        ok = meta is not None and meta.index >= offer.meta.index
+        self._world.counts["snapshots fetched" if ok else "fetches failed"] += 1
+        if self.raft is not None and meta is not None and ok:
+            self.raft.step(InstallSnapshot(offer.sender, self.id, offer.term, meta))
+            self.work_soon()
+        self._world.fetched(self.id, offer.sender, ok)
 
     def _sync_soon(self, ready: Ready) -> None:
         if self._syncing:

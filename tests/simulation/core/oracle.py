@@ -8,27 +8,33 @@ an index and term determine the entry and the term before it, so equal last entr
 from collections import Counter
 from collections.abc import Mapping
 
+from consensus.membership import decode_membership
 from consensus.messages import (
     AppendEntriesReply,
     Entry,
+    EntryType,
     HardState,
+    InstallSnapshot,
+    Membership,
     Message,
     NodeId,
     RequestVote,
     RequestVoteReply,
 )
 from consensus.raft import Raft, Ready, Role
+from tests.simulation.core.agreement import Agreement, is_quorum
 from tests.simulation.core.disk import SimulatedDisk
 from tests.simulation.report import Violation
 
 
 class Mirror:
-    """The terms of one node's log, synced or not."""
+    """The terms and memberships of one node's log, synced or not."""
 
     def __init__(self, disk: SimulatedDisk) -> None:
         """What a node starts with."""
         self.base = disk.first_index() - 1
         self.terms = [disk.term(index) for index in range(self.base, disk.last_index() + 1)]
+        self.memberships = [(known.index, known.membership) for known in disk.memberships()]
 
     @property
     def last(self) -> int:
@@ -39,10 +45,20 @@ class Mirror:
         """The term at an index, or None outside of what is mirrored."""
         return self.terms[index - self.base] if self.base <= index <= self.last else None
 
+    @property
+    def membership(self) -> Membership:
+        """What the end of the log says."""
+        return self.memberships[-1][1]
+
+    def membership_at(self, index: int) -> Membership:
+        """What is in force at an index of the log."""
+        return next(membership for at, membership in reversed(self.memberships) if at <= index)
+
     def write(self, ready: Ready) -> bool:
         """Follow a Ready; whether it replaced entries."""
         if ready.snapshot is not None:
             self.base, self.terms = ready.snapshot.index, [ready.snapshot.term]
+            self.memberships = [(ready.snapshot.index, ready.snapshot.membership)]
         if not ready.entries:
             return False
         first = ready.entries[0].index
@@ -51,6 +67,12 @@ class Mirror:
             raise Violation(f"a Ready persists entry {first} after a log that ends at {self.last}")
         del self.terms[first - self.base :]
         self.terms.extend(entry.term for entry in ready.entries)
+        self.memberships = [(at, membership) for at, membership in self.memberships if at < first]
+        self.memberships += [
+            (entry.index, decode_membership(entry.data))
+            for entry in ready.entries
+            if entry.type is EntryType.MEMBERSHIP
+        ]
         return replaced
 
 
@@ -61,6 +83,7 @@ class Oracle:
         """Nothing seen yet; `disks` are the nodes' disks, which outlive their crashes."""
         self._disks = disks
         self._counts = counts
+        self._agreement = Agreement(next(iter(disks.values())).memberships()[0].membership, counts)
         self._mirrors: dict[NodeId, Mirror] = {}
         self._entries: dict[tuple[int, int], tuple[bytes, int | None]] = {}
         self._leaders: dict[int, NodeId] = {}
@@ -70,6 +93,11 @@ class Oracle:
         self.chosen: dict[int, int] = {0: 0}
         self.last_chosen = 0
         self.data: dict[int, bytes] = {}
+
+    @property
+    def membership(self) -> Membership:
+        """The last committed membership."""
+        return self._agreement.membership
 
     def started(self, node: NodeId) -> None:
         """A node starts from its disk: what it promised before must be there."""
@@ -90,13 +118,25 @@ class Oracle:
             if _is_promise(message):
                 raise Violation(f"{node} would send a promise before its disk is synced: {message}")
         self._check_entries(mirror, ready.entries)
+        before = mirror.memberships[-1]
         if mirror.write(ready):
             self._counts["truncations"] += 1
+        if mirror.memberships[-1][0] < before[0]:
+            self._counts["memberships taken back"] += 1
+        if raft.membership != mirror.membership:
+            raise Violation(f"{node} acts on {raft.membership}, its log says {mirror.membership}")
         if raft.last_index != mirror.last:
             raise Violation(f"{node}'s log ends at {raft.last_index}, but its Readys persist {mirror.last}")
         if raft.role is Role.LEADER:
             self._check_leader(node, raft.term, mirror)
         self._check_commit(node, raft, mirror)
+        if raft.role is Role.LEADER:
+            self._agreement.check_leader(node, raft.commit, self.last_chosen, mirror.memberships)
+        for message in (*ready.messages, *ready.durable_messages):
+            if isinstance(message, InstallSnapshot):
+                self._agreement.check_snapshot(message)
+        if ready.snapshot is not None and node not in ready.snapshot.membership.all_nodes():
+            self._counts["snapshots that don't name who installs them"] += 1
 
     def synced(self, node: NodeId, ready: Ready) -> None:
         """A Ready is on disk: whatever its durable messages promise must be there."""
@@ -131,6 +171,13 @@ class Oracle:
         if term not in self._leaders:
             self._leaders[term] = node
             self._counts["elections"] += 1
+            granted = {voter for voter in self._disks if self._votes.get((voter, term)) == node}
+            if not is_quorum(mirror.membership, granted | {node}):
+                raise Violation(
+                    f"{node} leads term {term} by the votes of {sorted(granted)} in {mirror.membership}"
+                )
+            if not mirror.membership.is_voter(node):
+                self._counts["leaders whose log leaves them out"] += 1
             earlier = max((i for t, i in self._committed_in_term.items() if t < term), default=0)
             if earlier > mirror.base and mirror.term(earlier) != self.chosen[earlier]:
                 raise Violation(
@@ -151,10 +198,15 @@ class Oracle:
             )
         if index > self.last_chosen:
             holders = [name for name, disk in self._disks.items() if disk.holds(index, term)]
-            if 2 * len(holders) <= len(self._disks):
-                raise Violation(f"{node} commits {index} of term {term}, synced only on {holders}")
+            counted = (mirror.membership_at(index), mirror.membership)
+            if not any(is_quorum(membership, set(holders)) for membership in counted):
+                raise Violation(
+                    f"{node} commits {index} of term {term}, synced only on {holders} of {counted}"
+                )
             for later in range(self.last_chosen + 1, index + 1):
                 self._choose(later, mirror.term(later))
+            for at, membership in mirror.memberships:
+                self._agreement.choose(node, at, membership, self.last_chosen)
         elif self.chosen[index] != term:
             raise Violation(
                 f"{node} commits {index} of term {term}, where {self.chosen[index]} was committed"

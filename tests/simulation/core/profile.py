@@ -4,7 +4,7 @@ from.
 It must not know how faults are made. Times are virtual milliseconds.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 
@@ -35,6 +35,12 @@ class Profile:
     read_every_ms: int = 40
     clock_skew: float = 1.8
     skip_opening: float = 0.2
+    spare_nodes: int = 0
+    """Nodes that run, but aren't in the first membership."""
+    churn_every_ms: int | None = None
+    fetch_ms: int = 0
+    """How long a snapshot may take to fetch; 0: it is there with its offer."""
+    fetch_fails: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,7 @@ class Rates:
     max_inflight: int
     max_append_bytes: int
     lease_reads: bool
+    churn_every_ms: int | None
 
 
 HARSH = Profile("harsh")
@@ -69,7 +76,21 @@ CALM = Profile(
     partition_every_ms=NEVER_MS,
     transfer_every_ms=NEVER_MS,
 )
-PROFILES = {profile.name: profile for profile in (HARSH, CALM)}
+MEMBERSHIP = replace(
+    HARSH,
+    name="membership",
+    cluster_sizes=(1, 2, 3, 3, 4),
+    spare_nodes=3,
+    churn_every_ms=50,
+    healing_limit_ms=10_000,
+)
+"""The membership changes all the time, under all faults."""
+SNAPSHOT = replace(
+    HARSH, name="snapshot", compact_every_ms=50, fetch_ms=150, fetch_fails=0.3, healing_limit_ms=10_000
+)
+"""Logs are short, and a snapshot takes a while, or doesn't arrive."""
+EVERYTHING = replace(MEMBERSHIP, name="everything", compact_every_ms=80, fetch_ms=150, fetch_fails=0.3)
+PROFILES = {profile.name: profile for profile in (HARSH, CALM, MEMBERSHIP, SNAPSHOT, EVERYTHING)}
 
 
 def draw_rates(profile: Profile, random: Random) -> Rates:
@@ -101,4 +122,10 @@ def draw_rates(profile: Profile, random: Random) -> Rates:
         max_inflight=random.choice((1, 2, 64)),
         max_append_bytes=random.choice((1, 200, 1 << 20)),
         lease_reads=lease_reads,
+        churn_every_ms=_around(profile.churn_every_ms, random),
     )
+
+
+def _around(value_ms: int | None, random: Random) -> int | None:
+    """Half to twice as much, where it is to happen at all."""
+    return None if value_ms is None else random.randint(value_ms // 2, value_ms * 2)

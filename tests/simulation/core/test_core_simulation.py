@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from tests.simulation.core import CALM, Report, run
+from tests.simulation.core import CALM, EVERYTHING, Report, run
 from tests.simulation.core.node import CRASH_POINTS
 
 SEEDS = range(1, 81)
@@ -29,6 +29,24 @@ MUST_OCCUR = (
     *(f"crash {point}" for point in CRASH_POINTS),
 )
 
+CHURN_SEEDS = range(1, 61)
+
+CHURN_MUST_OCCUR = (
+    *(f"memberships committed: {step}" for step in ("learner added", "joint", "left", "learner retired")),
+    *(
+        f"memberships refused: {refusal}"
+        for refusal in ("IllegalMembership", "MembershipUncommitted", "TermUncommitted")
+    ),
+    "memberships taken back",
+    "ends of joint memberships put off",
+    "leaders left out",
+    "leaders whose log leaves them out",
+    "snapshots fetched",
+    "fetches failed",
+    "snapshots installed",
+    "snapshots that don't name who installs them",
+)
+
 
 @pytest.fixture(scope="module")
 def reports() -> list[Report]:
@@ -40,6 +58,18 @@ def reports() -> list[Report]:
 def test_the_seeds_reach(event: str, reports: list[Report]) -> None:
     """Over the seeds, every kind of fault and recovery occurs, in more than one seed."""
     assert sum(1 for report in reports if report.counts[event]) > 1
+
+
+@pytest.fixture(scope="module")
+def churn_reports() -> list[Report]:
+    """Seeds in which the membership changes all the time, and snapshots are on their way."""
+    return [run(seed, EVERYTHING) for seed in CHURN_SEEDS]
+
+
+@pytest.mark.parametrize("event", CHURN_MUST_OCCUR)
+def test_the_seeds_with_changing_memberships_reach(event: str, churn_reports: list[Report]) -> None:
+    """Each step and refusal of a change of membership, and each end of a snapshot's transfer, occurs."""
+    assert sum(1 for report in churn_reports if report.counts[event]) > 1
 
 
 def test_different_seeds_do_different_things(reports: list[Report]) -> None:
