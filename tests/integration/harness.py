@@ -106,9 +106,9 @@ class Bank:
         return Signed(sign_payload(payload, [key]), tx_id, author)
 
 
-def provision(directory: Path, nodes: int = 3) -> ProvisionedNetwork:
+def provision(directory: Path, nodes: int = 3, timing: Timing = QUICK) -> ProvisionedNetwork:
     """A network with quick timing on free ports, its keystores cheap to open."""
-    plan = plan_network(nodes=nodes, ports=free_node_ports(nodes), timing=QUICK)
+    plan = plan_network(nodes=nodes, ports=free_node_ports(nodes), timing=timing)
     return create_network(plan, directory, PASSPHRASE, keystore_cost=ScryptCost(n=LEAST_SCRYPT_N))
 
 
