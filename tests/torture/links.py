@@ -58,7 +58,7 @@ class Link:
         self._random = random
         self._weather = FAIR
         self._changed = asyncio.Event()
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def start(self) -> int:
         """Listen on a free port of loopback, which is returned."""
@@ -70,7 +70,7 @@ class Link:
         """Stop listening and reset every connection."""
         self._server.close()
         self._reset()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await asyncio.gather(*self._connections)
 
     def apply(self, weather: Weather) -> None:
         """Change the weather for what is under way, too."""
@@ -81,36 +81,38 @@ class Link:
             self._reset()
 
     def _reset(self) -> None:
-        for connection in self._connections:
-            connection.cancel()
+        for writer in self._connections.values():
+            writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._connections.add(task)
+        self._connections[task] = writer
         try:
-            if self._weather.passage is not Passage.CUT:
-                await self._carry(reader, writer)
-        except (OSError, asyncio.CancelledError):
-            # A broken or cut connection is what this forwarder is for; both ends see it break.
-            writer.transport.abort()
+            await self._carry(reader, writer)
+        except OSError:
+            # A broken connection is what this forwarder is for; both ends see it break.
+            pass
         finally:
-            writer.close()
-            self._connections.discard(task)
+            writer.transport.abort()
+            del self._connections[task]
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Forward both directions until either ends; then both are over."""
         there, back = await asyncio.open_connection(*self._target)
-        pumps = [
+        tasks = [
             asyncio.create_task(self._pump(reader, back)),
             asyncio.create_task(self._pump(there, writer)),
+            asyncio.create_task(writer.wait_closed()),
         ]
+        if self._weather.passage is Passage.CUT:
+            writer.transport.abort()
         try:
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for pump in pumps:
-                pump.cancel()
-            await asyncio.gather(*pumps, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             back.transport.abort()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

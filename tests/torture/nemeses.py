@@ -116,7 +116,7 @@ async def split_leader_off(stage: Stage, random: Random) -> AsyncIterator[str]:
     weather = _closed(random)
     others = [node for node in stage.nodes if node not in minority]
     async with _weather(stage, weather, stage.links.between(minority, others)):
-        yield f"{weather.passage}: {', '.join(minority)} | {', '.join(others)}"
+        yield f"{weather.passage.value}: {', '.join(minority)} | {', '.join(others)}"
 
 
 @asynccontextmanager
@@ -126,7 +126,7 @@ async def split_followers_off(stage: Stage, random: Random) -> AsyncIterator[str
     weather = _closed(random)
     others = [node for node in stage.nodes if node not in minority]
     async with _weather(stage, weather, stage.links.between(minority, others)):
-        yield f"{weather.passage}: {', '.join(minority)} | {', '.join(others)}"
+        yield f"{weather.passage.value}: {', '.join(minority)} | {', '.join(others)}"
 
 
 @asynccontextmanager
@@ -134,7 +134,7 @@ async def split_all(stage: Stage, random: Random) -> AsyncIterator[str]:
     """No node reaches another: no majority anywhere."""
     weather = _closed(random)
     async with _weather(stage, weather, stage.links.between(stage.nodes, stage.nodes)):
-        yield f"{weather.passage}: all from all"
+        yield f"{weather.passage.value}: all from all"
 
 
 @asynccontextmanager
@@ -145,7 +145,7 @@ async def bridge(stage: Stage, random: Random) -> AsyncIterator[str]:
     weather = _closed(random)
     left, right = others[:half], others[half:]
     async with _weather(stage, weather, stage.links.between(left, right)):
-        yield f"{weather.passage}: {', '.join(left)} | {', '.join(right)}; {middle} sees both"
+        yield f"{weather.passage.value}: {', '.join(left)} | {', '.join(right)}; {middle} sees both"
 
 
 @asynccontextmanager
@@ -158,7 +158,7 @@ async def one_way(stage: Stage, random: Random) -> AsyncIterator[str]:
     else:
         said, pairs = f"{leader} hears nobody", stage.links.one_way(followers, [leader])
     async with _weather(stage, weather, pairs):
-        yield f"{weather.passage}: {said}"
+        yield f"{weather.passage.value}: {said}"
 
 
 @asynccontextmanager

@@ -115,6 +115,7 @@ class Stage:
         """Start those of these nodes again that don't run; a later end is their own."""
         for node in nodes:
             if not self.local.is_running(node):
+                self.local.wait(node)
                 self.local.start([node])
             self.down.discard(node)
 
