@@ -13,7 +13,7 @@ from typing import Final
 
 from ledger import records
 from ledger.audit_report import AuditReport, ChainReader, Check, Finding, MemoryScratch, Scratch, Verify
-from ledger.block import Block, InvalidBlock, Scheduled, check_header, decode_block, decode_body
+from ledger.block import Block, InvalidBlock, Scheduled, check_header, decode_block, decode_body, is_due
 from ledger.bodies import Transfer
 from ledger.certificate import (
     Certifiers,
@@ -156,7 +156,7 @@ def _replay(
     except InvalidBlock as error:
         work.found("block_invalid", height, None, error.reason)
     envelopes = _read_envelopes(work, block, scheduled)
-    if envelopes is None:
+    if envelopes is None or not is_due(block, state.parent, scheduled):
         return False
     _expect_signatures(work, height, envelopes)
     executed = _execute(work, state, block, envelopes)

@@ -141,6 +141,12 @@ def is_opening(block: Block, parent: Parent) -> bool:
     return block.header.term > parent.term
 
 
+def is_due(block: Block, parent: Parent, scheduled: Scheduled) -> bool:
+    """Whether the block changes the membership by the one next step, or not at all; no other is executed."""
+    due = next_change(parent.membership, scheduled.membership_decision)
+    return block.header.change in ((), present(due))
+
+
 def decode_block(raw: bytes) -> Block:
     """The block in `raw`, only its form checked; raises Malformed."""
     wire = decode(raw, _Wire)
@@ -273,8 +279,7 @@ def _check_change(block: Block, parent: Parent, scheduled: Scheduled) -> None:
         raise InvalidBlock(
             f"block {header.height} opens term {header.term}: it must not change the membership"
         )
-    due = next_change(parent.membership, scheduled.membership_decision)
-    if header.change != present(due):
+    if not is_due(block, parent, scheduled):
         raise InvalidBlock(
             f"block {header.height}: its change of the membership is not the next step of decision "
             f"{scheduled.membership_decision[0]}"

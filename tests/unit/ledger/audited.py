@@ -39,7 +39,7 @@ class Chain:
 
     def tip(self) -> int:
         """The highest height."""
-        return max(self.seals)
+        return max(self.blocks.keys() | self.seals.keys())
 
     def block(self, height: int) -> bytes | None:
         """The block of a height."""

@@ -149,9 +149,14 @@ class World:
         return decode_envelope(encode_envelope(payload, signatures), LIMITS)
 
     def make_block(
-        self, envelopes: Sequence[Envelope], *, term: int | None = None, change: bool = False
+        self,
+        envelopes: Sequence[Envelope],
+        *,
+        term: int | None = None,
+        change: bool = False,
+        proposer: str = "alpha-1",
     ) -> Block:
-        """The next block of these transactions, signed by alpha's node; `change`: it takes the step due."""
+        """The next block of these transactions; `change`: it takes the step due."""
         self.term = term or self.term
         height = self.state.progress.height + 1
         scheduled = self.state.scheduled(height, height)
@@ -162,15 +167,21 @@ class World:
             change=due,
             term=self.term,
             time_ms=GENESIS_MS + height,
-            proposer="alpha-1",
+            proposer=proposer,
             boot=bytes(16),
             body=[envelope.raw for envelope in envelopes],
-            sign=lambda digest: keys.sign(private_key(NODE["alpha-1"]), digest),
+            sign=lambda digest: keys.sign(private_key(NODE[proposer]), digest),
         )
 
-    def block(self, *envelopes: Envelope, term: int | None = None, change: bool = False) -> Executed:
+    def block(
+        self,
+        *envelopes: Envelope,
+        term: int | None = None,
+        change: bool = False,
+        proposer: str = "alpha-1",
+    ) -> Executed:
         """Execute the next block and take its result over."""
-        block = self.make_block(envelopes, term=term, change=change)
+        block = self.make_block(envelopes, term=term, change=change, proposer=proposer)
         executed = RULES[1].execute(self.state, block, envelopes)
         self.rows.rows.update(executed.changes)
         self.state.apply(executed)
