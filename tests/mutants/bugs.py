@@ -60,6 +60,16 @@ LEDGER: Final = {
     "seal-before-sync": "A seal leaves before what it certifies is on the disk.",
     "basis-of-opening": "An opening block takes the values of its own height.",
     "unverified-signature": "A block is acknowledged though a payment's signature is another's.",
+    "equivocation-unnoticed": "Another block of the same height and term passes for the one that is there.",
+    "restored-store": "A node goes on from an old copy of its store.",
+    "lost-seal": "A seal that got lost is never asked for.",
+    "lost-in-pool": "A payment that a node has accepted stays with it until it expires.",
+    "proposed-twice": "A payment stands in several blocks that are under way.",
+    "malleable": "One payment has several encodings, and so several hashes.",
+    "second-preimage": "An inner node of a tree passes for a leaf.",
+    "freeze-ignored": "A frozen account pays.",
+    "policy-below-threshold": "Fewer signers than its policy asks for act for an account.",
+    "look-back-too-short": "A decision takes effect before every node can know of it.",
 }
 """Of the rules, and of how a node follows them."""
 
