@@ -34,7 +34,7 @@ class MempoolLimits:
 @dataclass(slots=True, eq=False)
 class Pending:
     """A transaction held. `proposed`: it stands in a block above the executed height, as far as this leader
-    knows.
+    knows. `copies`: how often this node has given it away, by forwarding or proposing it.
     """
 
     envelope: Envelope
@@ -42,6 +42,7 @@ class Pending:
     debit: tuple[bytes, int] | None
     arrived_ms: int
     proposed: bool = False
+    copies: int = 0
     complained: bool = False
 
 
@@ -155,6 +156,7 @@ class Mempool:
             pending = self._waiting.pop(signing_hash, None)
             if pending is not None:
                 pending.proposed = True
+                pending.copies += 1
 
     def unmark_proposed(self) -> None:
         """This node leads no more: what it proposed may be lost, so all of it waits again."""

@@ -100,11 +100,16 @@ class Submissions:
                 self._take(raw, Origin(None, sender), leaf)
 
     def take_refusals(self, message: Refused) -> None:
-        """The leader leaves these out."""
+        """The leader leaves these out.
+
+        That is the end only of what has one copy: another, on its way to a leader or in a block of an earlier
+        one, may yet find what this one lacked. Such a transaction stays open until it is executed or expires.
+        """
         for signing_hash, number in message.refusals:
             pending = self._parts.mempool.get(signing_hash)
-            if pending is not None and number in OUTCOME_NUMBERS and number not in TRY_AGAIN:
-                self._drop(pending.envelope, Refusal(Outcome(number), "the leader leaves it out"))
+            if pending is None or pending.copies > 1 or number not in OUTCOME_NUMBERS or number in TRY_AGAIN:
+                continue
+            self._drop(pending.envelope, Refusal(Outcome(number), "the leader leaves it out"))
 
     def simulate(self, raw: bytes, report: Report) -> None:
         """Say what would become of it now, and keep nothing."""
@@ -358,6 +363,7 @@ class Submissions:
             del self._unsent[signing_hash]
             pending = self._parts.mempool.get(signing_hash)
             if pending is not None:
+                pending.copies += 1
                 raws.append(pending.envelope.raw)
                 size += len(pending.envelope.raw)
                 self._sent[signing_hash] = now_ms
