@@ -36,7 +36,9 @@ class _Generation:
 
 
 class FreshIds:
-    """Keys between two others that have no row. Asked from any thread; `note` is called on one."""
+    """Keys between two others that have no row. Asked from any thread; `note` is called on one, and for every
+    row that is written there while this is in use.
+    """
 
     def __init__(
         self,
