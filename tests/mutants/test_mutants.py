@@ -47,11 +47,16 @@ def test_every_known_bug_is_planted() -> None:
     assert {mutant.bug for mutant in MUTANTS.values()} == set(KNOWN)
 
 
-def test_every_mutant_is_caught_by_what_must_catch_it(tmp_path: Path) -> None:
+def one_a_bug() -> list[Mutant]:
+    """The quickest way to meet each bug; scripts/mutants plants all mutants."""
+    by_speed = sorted(MUTANTS.values(), key=lambda mutant: mutant.caught_by.kind is CatcherKind.SCENARIO)
+    return list({mutant.bug: mutant for mutant in by_speed}.values())
+
+
+def test_every_bug_is_caught_by_what_must_catch_it(tmp_path: Path) -> None:
     """Each fails in a copy of its own, with the words that show the bug, and passes without it."""
-    missed = [
-        t for t in try_all(MUTANTS.values(), tmp_path, tell=lambda _: None) if t.verdict is not Verdict.CAUGHT
-    ]
+    trials = try_all(one_a_bug(), tmp_path, tell=lambda _: None)
+    missed = [trial for trial in trials if trial.verdict is not Verdict.CAUGHT]
     assert [f"{trial.mutant.name} {trial.verdict.value}: {trial.said}" for trial in missed] == []
 
 
