@@ -151,7 +151,7 @@ async def _assemble(config: NodeConfig, log: BindableLog, stop: StopRequest, sta
     stack.push_async_callback(links.close)
     stack.enter_context(_ticking(loop, driver, config.timing.tick_ms))
     about = About(config.node, config.member, installed_version(), ports.clock.now_ms(), config.api_urls)
-    service = stack.enter_context(contextlib.closing(NodeService(driver, store, links, about)))
+    service = stack.enter_context(contextlib.closing(NodeService(driver, store, links, about, stop.itself)))
     api_context = tls.api_server_context(_api_files(config))
     await stack.enter_async_context(_serve_api(config, service, listeners["api"], api_context))
     questions = AdminQuestions(

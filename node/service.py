@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -44,8 +45,10 @@ from ledger.state import State, node_reader
 from ledger.state_proof import prove_account
 from node.answers import Report, answer, submit_all
 from node.driver import Driver
+from node.halting import MUST_STOP, stop_word
 from node.peers import PeerLinks
 from node.reads import Reads
+from node.results import StopReason
 from node.store import Store
 
 T = TypeVar("T")
@@ -69,9 +72,17 @@ class About:
 class NodeService:
     """One node's answers. Make it after the driver; `close` it after the last request."""
 
-    def __init__(self, driver: Driver, store: Store, links: PeerLinks, about: About) -> None:
-        """Listens to the driver for executed blocks."""
+    def __init__(
+        self,
+        driver: Driver,
+        store: Store,
+        links: PeerLinks,
+        about: About,
+        stop: Callable[[StopReason], None],
+    ) -> None:
+        """Listens to the driver for executed blocks; `stop` hears of damage that a reader met."""
         self._driver = driver
+        self._stop = stop
         self._store = store
         self._links = links
         self._about = about
@@ -157,7 +168,8 @@ class NodeService:
 
     async def account(self, account: bytes) -> AccountView:
         """An account's record."""
-        return self._reads.account(account)
+        with self._stopping_at_damage():
+            return self._reads.account(account)
 
     async def history(self, account: bytes, cursor: Place | None, limit: int) -> HistoryPage:
         """A page of an account's history."""
@@ -167,7 +179,8 @@ class NodeService:
         """A proof of the record, or of the account's absence, at the executed height."""
         proved: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
         self._driver.with_state(partial(_prove, account), proved.set_result, proved.set_exception)
-        height, proof = await proved
+        with self._stopping_at_damage():
+            height, proof = await proved
         if height == 0:
             raise NotFound("There is no block yet, so no seal that a proof could be checked against.")
         seal, certificate = await self._read(
@@ -293,7 +306,17 @@ class NodeService:
         return None if leader is None else Leader(leader, self._about.api_urls.get(leader))
 
     async def _read(self, job: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, job)
+        with self._stopping_at_damage():
+            return await asyncio.get_running_loop().run_in_executor(self._threads, job)
+
+    @contextmanager
+    def _stopping_at_damage(self) -> Iterator[None]:
+        """A reader who meets a damaged row gets no answer, and the node stops as if it had met it itself."""
+        try:
+            yield
+        except MUST_STOP as error:
+            self._stop(StopReason(stop_word(error), str(error)))
+            raise
 
 
 def _prove(account: bytes, state: State) -> tuple[int, bytes]:
