@@ -3,10 +3,13 @@
 It must not know what the driver does with any of it.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from ledger.rules import RULES
+from ledger.rules.base import RuleSet
 from node.mempool import MempoolLimits
 from node.ports import Clock, Log, Peers, Random, Timers, Worker
 
@@ -15,6 +18,7 @@ from node.ports import Clock, Log, Peers, Random, Timers, Worker
 class DriverConfig:
     """Who this node is and how it paces itself. `boot` is 16 random bytes for this process start.
 
+    `rules` are the versions that this program has.
     A tick lasts `tick_ms`; an election timeout is between `election_ticks` and twice that many ticks.
     """
 
@@ -25,11 +29,19 @@ class DriverConfig:
     election_ticks: int = 10
     heartbeat_ticks: int = 1
     mempool: MempoolLimits = field(default_factory=MempoolLimits)
+    rules: Mapping[int, RuleSet] = field(default_factory=lambda: RULES)
+
+
+def _no_snapshot() -> None:
+    """For a node that nobody gives snapshots to: it waits until a leader has what it lacks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Everything outside. Three workers: verify (signatures), disk (the log), execute (the rules)."""
+    """Everything outside. Three workers: verify (signatures), disk (the log), execute (the rules).
+
+    `need_snapshot` is called when a leader doesn't hold any more what this node lacks.
+    """
 
     clock: Clock
     timers: Timers
@@ -39,3 +51,4 @@ class Ports:
     execute: Worker
     random: Random
     log: Log
+    need_snapshot: Callable[[], None] = _no_snapshot

@@ -14,7 +14,7 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,6 +37,8 @@ LINK_HEARTBEAT_S = 10.0
 """A link that answers no ping in half of this is cut; Raft's own heartbeats are far faster."""
 FIRST_BACKOFF_S = 0.05
 LONGEST_BACKOFF_S = 2.0
+SENDER = web.RequestKey("sender", str)
+"""Under this key a request carries the id of the node that its certificate names."""
 REFUSAL_LOG_INTERVAL_S = 1.0
 """A stranger who keeps knocking gets one line a second in the log; the metric counts all."""
 
@@ -122,6 +124,7 @@ class PeerLinks:
         self._outgoing = {peer: _Outgoing() for peer in settings.known() if peer != settings.node}
         self._incoming: set[web.WebSocketResponse] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._routes: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {}
         self._last_refusal_logged = 0.0
         self._frames: msgspec.msgpack.Decoder[list[msgspec.Raw]] = msgspec.msgpack.Decoder(list[msgspec.Raw])
 
@@ -129,6 +132,10 @@ class PeerLinks:
     def contexts(self) -> tuple[ssl.SSLContext, ...]:
         """The TLS contexts that links are made under: of those that come in, and those that go out."""
         return self._server_context, self._client_context
+
+    def serve(self, routes: Mapping[str, Callable[[web.Request], Awaitable[web.StreamResponse]]]) -> None:
+        """Answer further paths on the same port, to the nodes of the chain alone; before `start`."""
+        self._routes.update(routes)
 
     def send(self, to: str, message: NodeMessage) -> None:
         """Queue a message for a peer. Without a link it is dropped: Raft and forwarding send again."""
@@ -150,8 +157,10 @@ class PeerLinks:
     async def start(self, listener: socket.socket, handlers: Handlers) -> None:
         """Serve on a bound socket, and begin to dial every known node."""
         self._handlers = handlers
-        application = web.Application()
+        application = web.Application(middlewares=[self._nodes_only])
         application.router.add_get(PEER_PATH, self._accept)
+        for path, answer in self._routes.items():
+            application.router.add_get(path, answer)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=CLOSE_TIMEOUT_S)
         await self._runner.setup()
         await web.SockSite(self._runner, listener, ssl_context=self._server_context).start()
@@ -252,11 +261,19 @@ class PeerLinks:
 
     # The links that others dial.
 
-    async def _accept(self, request: web.Request) -> web.StreamResponse:
-        """Take a link from a node of the chain: by its certificate first, by its Hello then."""
+    @web.middleware
+    async def _nodes_only(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
         sender = self._identify(request)
         if sender is None:
             return web.Response(status=403, text="This port serves the nodes of one chain only.\n")
+        request[SENDER] = sender
+        return await handler(request)
+
+    async def _accept(self, request: web.Request) -> web.StreamResponse:
+        """Take a link from a node of the chain: by its certificate first, by its Hello then."""
+        sender = request[SENDER]
         websocket = web.WebSocketResponse(
             heartbeat=LINK_HEARTBEAT_S, max_msg_size=self._settings.message_bytes, compress=False
         )

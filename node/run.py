@@ -13,22 +13,19 @@ import gc
 import os
 import resource
 import socket
-import ssl
 import sys
 import tomllib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
-import uvicorn
 import uvloop
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from api.app import create_app
-from api.protocol import server_settings
 from ledger.codec import Malformed
 from ledger.genesis import Genesis, decode_genesis
 from ledger.genesis import network_id as network_id_of
@@ -36,21 +33,27 @@ from ledger.keys import public_bytes
 from ledger.view import StateCorrupted
 from node import tls
 from node.admin import AdminQuestions, AdminServer
+from node.api_server import serve_api
 from node.certificates import Certificates
 from node.clock import SystemClock, SystemRandom
 from node.config import ConfigError, Listen, NodeConfig, load_config
-from node.disk import LevelDatabase, StoreError
+from node.data_switch import served_folder
+from node.disk import StoreError
 from node.driver import Driver, DriverConfig, Ports
 from node.health import node_report, why_not_ready
+from node.joining import BuiltStore, Joiner, look_out, open_store
 from node.logs import BindableLog, open_log
 from node.mempool import MempoolLimits
 from node.metrics import Metrics
 from node.peers import PeerLinks, PeerSettings, raise_what_it_raised
 from node.ports import Random
 from node.records import CorruptRecord
+from node.rules_watch import UnknownRules
 from node.service import About, NodeService
+from node.snapshot_fetch import PeerClient
+from node.snapshot_server import SnapshotServer
 from node.stop import StopRequest
-from node.store import Store, WrongStore
+from node.store import WrongStore
 from node.workers import Completions, LoopTimers, ThreadWorker
 
 EXIT_OK = 0
@@ -70,8 +73,22 @@ SWITCH_INTERVAL_S = 0.0005
 stands still after each signature while the loop or the execute worker computes."""
 
 
+T = TypeVar("T")
+
+
 class CannotStart(RuntimeError):
     """Why this node can't start, in words for its operator."""
+
+
+CANNOT_GO_ON = (
+    CannotStart,
+    tls.TlsError,
+    StoreError,
+    WrongStore,
+    CorruptRecord,
+    StateCorrupted,
+)
+"""What is said in a line of the log, and ends the process."""
 
 
 def run_node(config_path: Path, *, until_stdin_closes: bool = False, log_stream: TextIO | None = None) -> int:
@@ -92,16 +109,36 @@ def run_node(config_path: Path, *, until_stdin_closes: bool = False, log_stream:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
         return uvloop.run(_run(config, log, until_stdin_closes))
-    except (CannotStart, tls.TlsError, StoreError, WrongStore, CorruptRecord, StateCorrupted) as error:
+    except (
+        CannotStart,
+        tls.TlsError,
+        StoreError,
+        WrongStore,
+        CorruptRecord,
+        StateCorrupted,
+        UnknownRules,
+    ) as error:
         log.error("cannot_start", reason=str(error))
         return EXIT_CANNOT_START
 
 
 async def _run(config: NodeConfig, log: BindableLog, until_stdin_closes: bool) -> int:
     stop = StopRequest(asyncio.get_running_loop(), log)
+    stop.listen(until_stdin_closes)
+    while (built := await _live(config, log, stop)) is not None:
+        await asyncio.to_thread(built.take_over)
+        log.info("snapshot_installed", height=built.height)
+    if stop.reason is not None:
+        log.error("stopped_itself", word=stop.reason.word, what=stop.reason.what)
+        return EXIT_STOPPED_ITSELF
+    log.info("stopped")
+    return EXIT_OK
+
+
+async def _live(config: NodeConfig, log: BindableLog, stop: StopRequest) -> BuiltStore | None:
+    """Run until the node is to stop, or until it has built another store to go on with, which is returned."""
     async with AsyncExitStack() as stack:
         node = await _assemble(config, log, stop, stack)
-        stop.listen(until_stdin_closes)
         log.info(
             "started",
             network=node.genesis.name,
@@ -111,15 +148,11 @@ async def _run(config: NodeConfig, log: BindableLog, until_stdin_closes: bool) -
             height=node.driver.executed_height,
             version=installed_version(),
         )
-        await stop.asked.wait()
+        await asyncio.wait({node.building, node.asked_to_stop}, return_when=asyncio.FIRST_COMPLETED)
         node.service.stop_waiting()
         if stop.reason is None:
             await _hand_over(node.driver, config, log)
-    if stop.reason is not None:
-        log.error("stopped_itself", word=stop.reason.word, what=stop.reason.what)
-        return EXIT_STOPPED_ITSELF
-    log.info("stopped")
-    return EXIT_OK
+        return None if stop.asked.is_set() else node.building.result()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +160,8 @@ class _Node:
     genesis: Genesis
     driver: Driver
     service: NodeService
+    building: asyncio.Task[BuiltStore]
+    asked_to_stop: asyncio.Task[bool]
 
 
 async def _assemble(config: NodeConfig, log: BindableLog, stop: StopRequest, stack: AsyncExitStack) -> _Node:
@@ -136,16 +171,23 @@ async def _assemble(config: NodeConfig, log: BindableLog, stop: StopRequest, sta
     genesis_raw, genesis = _read_genesis(config)
     key = tls.load_signing_key(config.signing_key, _passphrase(config))
     listeners = {name: stack.enter_context(_bind(name, listen)) for name, listen in _ports(config).items()}
-    database = LevelDatabase(config.data)
+    settings = _peer_settings(config, genesis_raw, genesis)
+    links = PeerLinks(settings, SystemRandom(), log)
+    joiner = await stack.enter_async_context(_joining(config, settings, links, genesis_raw, log))
+    database, store = await open_store(joiner, SystemClock().now_ms())
     stack.callback(database.close)
-    store = Store.open(database, genesis_raw, config.node)
     certificates = Certificates(config.ca, log, lambda: datetime.datetime.now(datetime.UTC))
     metrics = Metrics(certificates.days_left)
-    links = PeerLinks(_peer_settings(config, genesis_raw, genesis), SystemRandom(), log)
-    ports = _driver_ports(loop, links, metrics, log, stack)
+    wanted = asyncio.Event()
+    ports = _driver_ports(loop, links, metrics, log, stack, wanted.set)
     driver = Driver(_driver_config(config, key, ports.random), store, ports, stop.itself)
     _check_registered(config, key, driver)
 
+    snapshots = SnapshotServer(
+        served_folder(config.data), database, store, lambda: driver.executed_height, log
+    )
+    stack.push_async_callback(snapshots.close)
+    links.serve(snapshots.routes())
     metrics.watch(driver.status, links.counters)
     await links.start(listeners["peer"], driver)
     stack.push_async_callback(links.close)
@@ -153,7 +195,9 @@ async def _assemble(config: NodeConfig, log: BindableLog, stop: StopRequest, sta
     about = About(config.node, config.member, installed_version(), ports.clock.now_ms(), config.api_urls)
     service = stack.enter_context(contextlib.closing(NodeService(driver, store, links, about, stop.itself)))
     api_context = tls.api_server_context(_api_files(config))
-    await stack.enter_async_context(_serve_api(config, service, listeners["api"], api_context))
+    await stack.enter_async_context(
+        serve_api(create_app(service), listeners["api"], api_context, config.timing.stop_timeout_ms)
+    )
     questions = AdminQuestions(
         not_ready=lambda: why_not_ready(driver),
         metrics=metrics.render,
@@ -168,7 +212,35 @@ async def _assemble(config: NodeConfig, log: BindableLog, stop: StopRequest, sta
     certificates.serve("node", _files(config), [*links.contexts, admin.context])
     certificates.serve("api", _api_files(config), [api_context])
     await stack.enter_async_context(_kept(certificates))
-    return _Node(genesis, driver, service)
+    building = stack.enter_context(_task(look_out(joiner, lambda: driver.executed_height, wanted)))
+    return _Node(genesis, driver, service, building, stack.enter_context(_task(stop.asked.wait())))
+
+
+@contextmanager
+def _task(work: Coroutine[object, object, T]) -> Iterator[asyncio.Task[T]]:
+    """Work beside the node, given up when the node ends."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+
+
+@asynccontextmanager
+async def _joining(
+    config: NodeConfig, settings: PeerSettings, links: PeerLinks, genesis_raw: bytes, log: BindableLog
+) -> AsyncIterator[Joiner]:
+    """The way to the other nodes' snapshots."""
+    _, outgoing = links.contexts
+    async with PeerClient(outgoing, settings.network, settings.known) as client:
+        yield Joiner(
+            genesis_raw=genesis_raw,
+            node_id=config.node,
+            data=config.data,
+            ask=client.ask,
+            peers=lambda: frozenset(settings.known()) - {config.node},
+            log=log,
+        )
 
 
 def _driver_ports(
@@ -177,6 +249,7 @@ def _driver_ports(
     metrics: Metrics,
     log: BindableLog,
     stack: AsyncExitStack,
+    need_snapshot: Callable[[], None],
 ) -> Ports:
     completions = Completions(loop)
     # Closed after the workers: what their last jobs would call belongs to a driver that is gone.
@@ -195,6 +268,7 @@ def _driver_ports(
         execute=worker("execute"),
         random=SystemRandom(),
         log=log,
+        need_snapshot=need_snapshot,
     )
 
 
@@ -254,34 +328,6 @@ def _ticking(loop: asyncio.AbstractEventLoop, driver: Driver, tick_ms: int) -> I
         yield
     finally:
         handle.cancel()
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handling: the node decides when it ends."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-@asynccontextmanager
-async def _serve_api(
-    config: NodeConfig, service: NodeService, listener: socket.socket, context: ssl.SSLContext
-) -> AsyncIterator[None]:
-    settings = uvicorn.Config(
-        create_app(service),
-        ssl_context_factory=lambda _config, _default: context,
-        timeout_graceful_shutdown=max(1, config.timing.stop_timeout_ms // 1_000),
-        **server_settings(),
-    )
-    server = _Server(settings)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    serving.add_done_callback(raise_what_it_raised)
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await serving
 
 
 def _read_genesis(config: NodeConfig) -> tuple[bytes, Genesis]:

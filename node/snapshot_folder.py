@@ -83,7 +83,8 @@ def has_chunk(folder: Path, chunk: Chunk) -> bool:
 
 
 def remove_others(folder: Path, manifest: Manifest) -> None:
-    """Remove every file that is no chunk of this manifest: what an older attempt has left."""
+    """Make the folder, or remove from it every file that is no chunk of this manifest."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     kept = {chunk.name for chunk in chunks_of(manifest)}
     for file in folder.iterdir():
         if file.name not in kept:

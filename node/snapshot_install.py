@@ -6,7 +6,7 @@ store only once `finish` has returned.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from consensus.messages import HardState
 from ledger.block import decode_block
@@ -28,7 +28,7 @@ from node.records import (
     meta_key,
     pack_record,
 )
-from node.snapshot_folder import Chunk, chunks_of
+from node.snapshot_folder import Chunk
 from node.store import (
     LED,
     PRUNED,
@@ -46,7 +46,7 @@ CARRIED_ROWS = 1_000
 
 
 class SnapshotInstaller:
-    """A new store on its way: `take` every chunk in order, then `finish`."""
+    """A new store on its way: `take` every chunk in order, then `prove`, then `finish`."""
 
     def __init__(self, genesis_raw: bytes, node_id: str, manifest: Manifest, database: Database) -> None:
         """Build in `database`, which is empty, for the node of this id; raises SnapshotInvalid."""
@@ -54,6 +54,7 @@ class SnapshotInstaller:
         self._identity = identity_rows(network_id_of(genesis_raw), node_id)
         self._manifest = manifest
         self._database = database
+        self._proved: dict[bytes, bytes] = {}
 
     def take(self, chunk: Chunk, raw: bytes) -> None:
         """The bytes of the next chunk; raises SnapshotInvalid."""
@@ -66,13 +67,16 @@ class SnapshotInstaller:
         }
         self._database.write({**taken.rows, **headers}, (), sync=False)
 
-    def finish(self, old: Store | None) -> None:
-        """Everything is here: prove it, take over what `old` has promised, and make it a store.
+    def prove(self) -> None:
+        """Everything is here: check what only the whole shows; raises SnapshotInvalid."""
+        self._proved = self._proof.finish()
 
-        The last write holds the rows without which it is none. Raises SnapshotInvalid, or CorruptRecord for
-        damage in the old store.
+    def finish(self, old: Store | None) -> None:
+        """Take over what `old` has promised, and make it a store, by a last write of the rows that it lacks.
+
+        Raises CorruptRecord for damage in the old store.
         """
-        rows = self._proof.finish()
+        rows = self._proved
         progress = decode(rows[PROGRESS_KEY], Progress)
         for batch in _batches(_promises(old, progress) if old is not None else iter(())):
             self._database.write(batch, (), sync=False)
@@ -90,15 +94,6 @@ class SnapshotInstaller:
             (),
             sync=True,
         )
-
-
-def install(
-    installer: SnapshotInstaller, manifest: Manifest, read: Callable[[Chunk], bytes], old: Store | None
-) -> None:
-    """Build the whole store from chunks that are all at hand; raises SnapshotInvalid."""
-    for chunk in chunks_of(manifest):
-        installer.take(chunk, read(chunk))
-    installer.finish(old)
 
 
 def _certificate_rows(manifest: Manifest) -> dict[bytes, bytes]:

@@ -45,4 +45,5 @@ def install_into(
     installer = SnapshotInstaller(node.genesis_raw, id_, manifest, database)
     for chunk in chunks_of(manifest):
         installer.take(chunk, read_chunk(folder, chunk))
+    installer.prove()
     installer.finish(old)

@@ -1,0 +1,334 @@
+"""Snapshots between nodes over real sockets and real TLS: made once, taken up where one stopped, refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from ledger.snapshot import SnapshotInvalid, encode_manifest
+from node import snapshot_server, tls
+from node.data_switch import fetched_folder, new_folder, settle
+from node.disk import LevelDatabase
+from node.joining import FAR_BEHIND_BLOCKS, Joiner, build, build_if_far_behind, look_out, open_store
+from node.records import meta_key
+from node.snapshot_fetch import PeerAnswer, PeerClient, PeerFailed, ask_heights, fetch
+from node.snapshot_folder import MANIFEST, chunks_of, has_chunk
+from node.snapshot_server import CHUNK_PATH, HEIGHT_PATH, KEPT_SNAPSHOTS, MANIFEST_PATH, SnapshotServer
+from node.store import Store
+from tests.unit.node.harness import Node
+from tests.unit.node.snapshots import grown, snapshot_of
+from tests.unit.node.test_peers import NETWORK, Lines, listen, node_files
+from tests.unit.node.test_peers import Node as Linked
+
+
+class Source:
+    """A node's chain in a real LevelDB, its snapshots, and the way to them without a network."""
+
+    def __init__(self, folder: Path, blocks: int = 5) -> None:
+        self.node = grown(blocks)
+        self.folder = folder / "snapshots"
+        self.database = LevelDatabase(folder / "source")
+        self.copy()
+        self.store = Store.open(self.database, self.node.genesis_raw, "n0")
+        self.log = Lines()
+        self.server = SnapshotServer(
+            self.folder, self.database, self.store, lambda: self.node.driver.executed_height, self.log
+        )
+        self.asked: list[str] = []
+        self.height: int | None = None
+
+    def copy(self) -> None:
+        """Let the LevelDB hold what the node's disk does."""
+        self.database.write(self.node.disk.live, (), sync=True)
+
+    def grow(self, blocks: int) -> None:
+        """More blocks."""
+        grown(self.node.driver.executed_height + blocks, self.node)
+        self.copy()
+
+    async def ask(self, peer: str, path: str) -> PeerAnswer:
+        """What the node answers over the peers' port, out of its folder; another peer doesn't answer."""
+        self.asked.append(path)
+        if peer != "n0":
+            raise PeerFailed(f"{peer} is down")
+        if path == HEIGHT_PATH:
+            return PeerAnswer(200, str(self.height or self.node.driver.executed_height).encode())
+        manifest = await self.server.make()
+        assert manifest is not None
+        place = self.folder / str(manifest.height)
+        return PeerAnswer(
+            200, (place / (path.rpartition("/")[2] if path != MANIFEST_PATH else MANIFEST)).read_bytes()
+        )
+
+    def joiner(self, data: Path) -> Joiner:
+        """A node of the same id whose store is at `data`, empty as yet, with this source as its peer."""
+        return Joiner(self.node.genesis_raw, "n0", data, self.ask, lambda: frozenset({"n0", "n9"}), self.log)
+
+    def close(self) -> None:
+        """Let go of the LevelDB."""
+        self.database.close()
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    """A source of five blocks."""
+    return Source(tmp_path)
+
+
+@asynccontextmanager
+async def served(folder: Path, source: Source, client: str = "n1") -> AsyncIterator[PeerClient]:
+    """The source's snapshots on a port that knows n0 and n1, and a client with a node's certificate."""
+    listener, address = listen()
+    linked = Linked(folder, "n0", {"n0": address, "n1": "127.0.0.1:1"})
+    linked.links.serve(source.server.routes())
+    await linked.links.start(listener, linked.recorder)
+    context = tls.peer_client_context(node_files(folder, client))
+    try:
+        async with PeerClient(context, NETWORK, lambda: {"n0": address, "down": "127.0.0.1:1"}) as peer:
+            yield peer
+    finally:
+        await linked.links.close()
+        await source.server.close()
+
+
+def test_a_snapshot_comes_over_the_peers_port(tmp_path: Path, source: Source) -> None:
+    """It is made when first asked for, and the manifest and every chunk come as they are in the folder."""
+
+    async def scenario() -> None:
+        async with served(tmp_path, source) as peer:
+            waits: list[float] = []
+
+            async def sleep(seconds: float) -> None:
+                waits.append(seconds)
+                await source.log.until("snapshot_made")
+
+            manifest = await fetch(
+                peer.ask, "n0", source.node.genesis_raw, tmp_path / "fetched", 0, source.log, sleep
+            )
+            assert waits
+            assert manifest.height == source.node.driver.executed_height
+            assert all(has_chunk(tmp_path / "fetched", chunk) for chunk in chunks_of(manifest))
+            assert await ask_heights(peer.ask, ["n0", "down"]) == {"n0": manifest.height}
+            missing = CHUNK_PATH.format(height=manifest.height, chunk="chain-000099")
+            assert (await peer.ask("n0", missing)).status == 404
+            for path in ("x/chain-000000", "5/..%2f..%2fsource%2fCURRENT", "5/manifest", "²/chain-000000"):
+                assert (await peer.ask("n0", f"{MANIFEST_PATH}/{path}")).status == 404
+
+    asyncio.run(scenario())
+    source.close()
+
+
+def test_strangers_get_no_snapshot(tmp_path: Path, source: Source) -> None:
+    """A certificate of the network's CA isn't enough: the node must be one of the chain."""
+
+    async def scenario() -> None:
+        async with served(tmp_path, source, "n7") as peer:
+            for path in (HEIGHT_PATH, MANIFEST_PATH):
+                assert (await peer.ask("n0", path)).status == 403
+            with pytest.raises(PeerFailed, match="it answers 403"):
+                await fetch(peer.ask, "n0", source.node.genesis_raw, tmp_path / "f", 0, source.log)
+        assert not source.folder.exists()
+
+    asyncio.run(scenario())
+    source.close()
+
+
+def test_a_node_without_blocks_has_no_snapshot(tmp_path: Path, source: Source) -> None:
+    """It says so, and its height of 0 makes nobody ask."""
+
+    async def scenario() -> None:
+        empty = Source(tmp_path / "empty", 0)
+        empty.node = Node()
+        async with served(tmp_path, empty) as peer:
+            assert (await peer.ask("n0", MANIFEST_PATH)).status == 404
+            assert await ask_heights(peer.ask, ["n0"]) == {}
+        empty.close()
+
+    asyncio.run(scenario())
+    source.close()
+
+
+def test_a_fetch_goes_on_where_it_was_interrupted(tmp_path: Path, source: Source) -> None:
+    """What came whole isn't asked for again; what is damaged, or of another snapshot, is."""
+    folder = tmp_path / "fetched"
+
+    async def scenario() -> None:
+        manifest = await fetch(source.ask, "n0", source.node.genesis_raw, folder, 0, source.log)
+        chunks = list(chunks_of(manifest))
+        (folder / chunks[0].name).unlink()
+        (folder / chunks[1].name).write_bytes(b"torn")
+        (folder / "chain-000042").write_bytes(b"of an older snapshot")
+        source.asked.clear()
+        assert await fetch(source.ask, "n0", source.node.genesis_raw, folder, 0, source.log) == manifest
+        assert [path.rpartition("/")[2] for path in source.asked[1:]] == [chunks[0].name, chunks[1].name]
+        assert sorted(path.name for path in folder.iterdir()) == sorted(chunk.name for chunk in chunks)
+
+    asyncio.run(scenario())
+    source.close()
+
+
+def test_what_a_peer_says_is_checked_as_it_comes(tmp_path: Path, source: Source) -> None:
+    """Another network's manifest, an old one, a chunk of other bytes: each is refused with its reason."""
+
+    async def scenario() -> None:
+        genesis_raw = source.node.genesis_raw
+
+        async def spoilt(peer: str, path: str) -> PeerAnswer:
+            answer = await source.ask(peer, path)
+            return answer if path == MANIFEST_PATH else PeerAnswer(200, answer.body + b"\0")
+
+        with pytest.raises(PeerFailed, match="other bytes for accounts-000000"):
+            await fetch(spoilt, "n0", genesis_raw, tmp_path / "f", 0, source.log)
+        height = source.node.driver.executed_height
+        with pytest.raises(PeerFailed, match=f"of height {height} only"):
+            await fetch(source.ask, "n0", genesis_raw, tmp_path / "f", height, source.log)
+        manifest = await source.server.make()
+        assert manifest is not None
+        raw = encode_manifest(replace(manifest, network_id=bytes(32)))
+
+        async def foreign(peer: str, path: str) -> PeerAnswer:
+            return PeerAnswer(200, raw)
+
+        with pytest.raises(SnapshotInvalid, match="manifest: it is of the network"):
+            await fetch(foreign, "n0", genesis_raw, tmp_path / "f", 0, source.log)
+
+    asyncio.run(scenario())
+    source.close()
+
+
+def test_the_newest_snapshots_are_kept_and_served_while_recent(
+    tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is recent is given again, also after a restart; old ones go when newer ones have come."""
+    monkeypatch.setattr(snapshot_server, "RECENT_BLOCKS", 2)
+
+    async def scenario() -> None:
+        heights = []
+        for _ in range(KEPT_SNAPSHOTS + 1):
+            made = await source.server.make()
+            assert made is not None
+            heights.append(made.height)
+            source.grow(2)
+            assert await source.server.make() == made
+            source.grow(1)
+        assert heights == sorted(set(heights))
+        kept = sorted(int(path.name) for path in source.folder.iterdir())
+        assert kept == heights[-KEPT_SNAPSHOTS:]
+        (source.folder / str(heights[-1]) / MANIFEST).unlink()
+        again = await source.server.make()
+        assert again is not None
+        assert again.height > heights[-1]
+
+    asyncio.run(scenario())
+    source.close()
+
+
+def test_a_snapshot_without_a_certificate_is_given_up(
+    tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no quorum has sealed the height in time, nothing is given, and the log says so."""
+    monkeypatch.setattr(snapshot_server, "CERTIFICATE_TIMEOUT_S", 0.0)
+    source.database.write({}, [key for key in source.node.disk.live if key[:1] == b"c"], sync=True)
+
+    async def scenario() -> None:
+        assert await source.server.make() is None
+        assert await source.log.until("snapshot_not_certified")
+
+    asyncio.run(scenario())
+    source.close()
+
+
+def test_a_node_far_behind_takes_a_snapshot_before_it_starts(tmp_path: Path, source: Source) -> None:
+    """An old store that is far behind is replaced; one that is near, or whose peers are silent, is opened."""
+    data = tmp_path / "joining" / "data"
+    joiner = source.joiner(data)
+    height = source.node.driver.executed_height
+
+    async def opened(now_ms: int, said: int) -> int:
+        source.height = said
+        database, store = await open_store(joiner, now_ms)
+        executed = store.log_end
+        database.close()
+        return executed
+
+    late = 2**50
+
+    async def scenario() -> None:
+        assert await opened(0, FAR_BEHIND_BLOCKS + 1) == 0
+        assert await opened(late, FAR_BEHIND_BLOCKS) == 0
+        assert await opened(late, FAR_BEHIND_BLOCKS + 1) == height
+        assert await opened(late, height + FAR_BEHIND_BLOCKS + 1) == height
+
+    asyncio.run(scenario())
+    assert sorted(path.name for path in data.parent.iterdir()) == ["data"]
+    source.close()
+
+
+def test_a_running_node_builds_beside_its_store(tmp_path: Path, source: Source) -> None:
+    """Its store stays until the new one takes over, with what was promised meanwhile."""
+    data = tmp_path / "data"
+    joiner = source.joiner(data)
+
+    async def scenario() -> None:
+        database, store = await open_store(joiner, 0)
+        wanted = asyncio.Event()
+        wanted.set()
+        built = await look_out(joiner, lambda: 0, wanted)
+        store.write_marks({}, {"n1": 99}, {})
+        database.close()
+        built.take_over()
+        database, store = await open_store(joiner, 0)
+        assert store.log_end == built.height
+        assert store.led_term("n1") == 99
+        database.close()
+
+    asyncio.run(scenario())
+    assert not fetched_folder(data).exists()
+    source.close()
+
+
+def test_a_snapshot_that_proves_nothing_is_thrown_away(tmp_path: Path, source: Source) -> None:
+    """A peer whose chunks are as its manifest says and still wrong is passed over; nothing is left of it."""
+    joiner = source.joiner(tmp_path / "data")
+
+    async def scenario() -> None:
+        manifest = await source.server.make()
+        assert manifest is not None
+        other = snapshot_of(grown(3), tmp_path / "other")
+        lie = replace(manifest, sections=other.sections)
+
+        async def lying(peer: str, path: str) -> PeerAnswer:
+            if path == MANIFEST_PATH:
+                return PeerAnswer(200, encode_manifest(lie))
+            return PeerAnswer(200, (tmp_path / "other" / path.rpartition("/")[2]).read_bytes())
+
+        liar = Joiner(joiner.genesis_raw, "n0", joiner.data, lying, joiner.peers, joiner.log)
+        assert await build(liar, {"n0": 9}, 0) is None
+        assert "certified state root" in (await source.log.until("snapshot_invalid"))["reason"]
+        assert not fetched_folder(joiner.data).exists()
+        assert meta_key("format") not in dict(LevelDatabase(new_folder(joiner.data)).scan(b"M", b"N"))
+        assert await build(joiner, {"n9": 9}, 0) is None
+        assert "n9 is down" in (await source.log.until("snapshot_not_fetched"))["reason"]
+
+    asyncio.run(scenario())
+    settle(joiner.data)
+    assert not new_folder(joiner.data).exists()
+    source.close()
+
+
+def test_nobody_far_ahead_means_no_snapshot(tmp_path: Path, source: Source) -> None:
+    """Exactly so many blocks ahead is not far."""
+    joiner = source.joiner(tmp_path / "data")
+
+    async def scenario() -> None:
+        source.height = FAR_BEHIND_BLOCKS + 7
+        assert await build_if_far_behind(joiner, 7) is None
+        assert MANIFEST_PATH not in source.asked
+
+    asyncio.run(scenario())
+    source.close()
