@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from tests.torture.campaign import Outcome, Plan, Round, run
-from tests.torture.nemeses import NEMESES, Nemesis
+from cli.exits import Exit
+from tests.torture.__main__ import main
+from tests.torture.campaign import Plan, Round, run
+from tests.torture.nemeses import NEMESES, Kind, Nemesis
 from tests.torture.report import as_json, as_table
 from tests.torture.stage import Stage
 
@@ -25,21 +28,16 @@ ESSENTIAL = {
 }  # fmt: skip
 
 
-def _tortured(folder: Path, seed: int, nemeses: Sequence[Nemesis], hold_s: tuple[float, float]) -> Outcome:
-    told: list[Round] = []
-    plan = Plan(seed, 3, LONGEST_S, nemeses, len(nemeses), hold_s, calm_s=0.2)
-    outcome = asyncio.run(run(plan, folder, told.append))
-    assert told == outcome.rounds
-    return outcome
-
-
 def test_no_promise_breaks_under_any_fault(tmp_path: Path) -> None:
     """Nodes die, stand still, lose each other and their disks; nothing acknowledged is lost or done twice."""
     nemeses = [nemesis for nemesis in NEMESES if nemesis.name in ESSENTIAL]
-    outcome = _tortured(tmp_path, 7, nemeses, (1, 2))
+    told: list[Round] = []
+    plan = Plan(7, 3, LONGEST_S, nemeses, len(nemeses), (1, 2), calm_s=0.2, accompanied=0)
+    outcome = asyncio.run(run(plan, tmp_path, told.append))
     assert not outcome.history.violations, as_table(outcome)
+    assert told == outcome.rounds
     struck = {round_.nemesis for round_ in outcome.rounds}
-    assert struck == {nemesis.name for nemesis in nemeses if outcome.below or not nemesis.below}
+    assert struck == {nemesis.name for nemesis in nemeses if outcome.below or nemesis.kind is not Kind.BELOW}
     assert sum(round_.payments for round_ in outcome.rounds) > 0
     assert outcome.snapshots > 0
     report = as_json(outcome, "scripts/torture")
@@ -65,9 +63,14 @@ async def _rolled_back(stage: Stage, random: Random) -> AsyncIterator[str]:
     stage.revive(stage.nodes)
 
 
-def test_a_loss_is_found(tmp_path: Path) -> None:
-    """Were acknowledged payments lost, readers, stores and both searches would each say so."""
-    outcome = _tortured(tmp_path, 1, [Nemesis("roll-back", _rolled_back)], (2, 2))
-    promises = {violation.promise for violation in outcome.history.violations}
+def test_a_loss_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Were acknowledged payments lost, stores and the search would each say so, and the command with them."""
+    arguments = ["--rounds", "1", "--nodes", "3", "--seed", "5", "--dir", str(tmp_path), "--json"]
+    assert main(arguments, [Nemesis("roll-back", _rolled_back, Kind.PROCESSES)]) == Exit.VIOLATION
+    printed = capsys.readouterr()
+    report = json.loads(printed.out)
+    promises = {violation["promise"] for violation in report["violations"]}
     assert {"nothing lost, nothing twice", "linearizability"} <= promises
-    assert "roll-back" in as_table(outcome)
+    assert "Again: scripts/torture --minutes 5 --seed 5 --nodes 3 --rounds 1" in printed.err
+    assert (tmp_path / "history.jsonl").stat().st_size > 0
+    assert json.loads((tmp_path / "report.json").read_text()) == report

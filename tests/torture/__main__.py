@@ -10,31 +10,32 @@ import json
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import uvloop
 
 from cli.exits import Exit
 from tests.torture.campaign import Plan, Round, run
-from tests.torture.nemeses import NEMESES
+from tests.torture.nemeses import NEMESES, Nemesis
 from tests.torture.report import as_json, as_table
 
 LEAST_NODES, MOST_NODES = 3, 7
 
 
-def main() -> int:
-    """Run what the command line asks for; 10 on a violation."""
-    options = _options()
-    wanted = [nemesis for nemesis in NEMESES if options.only is None or nemesis.name in options.only]
-    plan = Plan(options.seed, options.nodes, options.minutes * 60, wanted)
+def main(arguments: Sequence[str] | None = None, nemeses: Sequence[Nemesis] = NEMESES) -> int:
+    """Run what the command line asks for, with some of these nemeses; 10 on a violation."""
+    options = _options(arguments, nemeses)
+    wanted = [nemesis for nemesis in nemeses if options.only is None or nemesis.name in options.only]
+    plan = Plan(options.seed, options.nodes, options.minutes * 60, wanted, options.rounds)
     folder = options.dir or Path(tempfile.mkdtemp(prefix="nostro-torture-"))
-    replay = f"scripts/torture {_arguments(options)}"
     folder.mkdir(parents=True, exist_ok=True)
+    replay = f"scripts/torture {_arguments(options)}"
     sys.stderr.write(f"{replay}\n")
     outcome = uvloop.run(run(plan, folder, _tell))
-    report = as_json(outcome, replay)
-    sys.stdout.write((json.dumps(report, indent=2) if options.json else as_table(outcome)) + "\n")
-    (folder / "report.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
+    report = json.dumps(as_json(outcome, replay), indent=2)
+    (folder / "report.json").write_text(report, encoding="utf-8")
+    sys.stdout.write((report if options.json else as_table(outcome)) + "\n")
     if outcome.history.violations:
         sys.stderr.write(f"Stores, logs and history are in {folder}. Again: {replay}\n")
         return int(Exit.VIOLATION)
@@ -43,11 +44,13 @@ def main() -> int:
     return int(Exit.DONE)
 
 
-def _options() -> argparse.Namespace:
+def _options(arguments: Sequence[str] | None, nemeses: Sequence[Nemesis]) -> argparse.Namespace:
+    names = [nemesis.name for nemesis in nemeses]
     parser = argparse.ArgumentParser(
         prog="scripts/torture", description="Torture a network of real nodes under load, and check it."
     )
     parser.add_argument("--minutes", type=float, default=5, help="how long nemeses strike [5]")
+    parser.add_argument("--rounds", type=int, help="at most so many strikes")
     parser.add_argument("--seed", type=int, default=1, help="decides which strikes come when [1]")
     parser.add_argument(
         "--nodes", type=int, default=5, choices=range(LEAST_NODES, MOST_NODES + 1), help="how many nodes [5]"
@@ -55,20 +58,23 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only",
         action="append",
-        choices=[nemesis.name for nemesis in NEMESES],
+        choices=names,
         metavar="NEMESIS",
-        help="this nemesis only; may be given several times: " + ", ".join(n.name for n in NEMESES),
+        help=f"this nemesis; may be given several times [all]: {', '.join(names)}",
     )
     parser.add_argument(
-        "--dir", type=Path, help="keep everything in this new folder [kept after a violation]"
+        "--dir", type=Path, help="keep everything in this empty folder [kept after a violation only]"
     )
     parser.add_argument("--json", action="store_true", help="the report as JSON")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 def _arguments(options: argparse.Namespace) -> str:
+    """What decides the schedule, as it is typed."""
+    rounds = [] if options.rounds is None else [f"--rounds {options.rounds}"]
     only = [f"--only {name}" for name in options.only or ()]
-    return " ".join([f"--minutes {options.minutes:g} --seed {options.seed} --nodes {options.nodes}", *only])
+    plan = f"--minutes {options.minutes:g} --seed {options.seed} --nodes {options.nodes}"
+    return " ".join([plan, *rounds, *only])
 
 
 def _tell(round_: Round) -> None:

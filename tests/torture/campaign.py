@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,7 +21,7 @@ from node.run import EXIT_OK
 from tests.torture.checks import not_linearizable, out_of_order, places_given_twice
 from tests.torture.history import Fate, History, Paid, settled
 from tests.torture.load import ACCOUNTS, FUNDING, Load, open_accounts
-from tests.torture.nemeses import Nemesis
+from tests.torture.nemeses import Kind, Nemesis
 from tests.torture.stage import Stage, staged
 from tests.torture.stores import Happened, contradictions, inspect
 from wallet.client import Freshness
@@ -38,7 +39,8 @@ MOST_TOLD = 20
 class Plan:
     """What to do: nemeses for so many `seconds`, or so many rounds if that is sooner.
 
-    A strike lasts between the two holds (seconds), and after healing there is a calm.
+    A strike lasts between the two holds (seconds), and after healing there is a calm. `accompanied` is the
+    share of strikes in which a mild nemesis of another kind joins.
     """
 
     seed: int
@@ -48,6 +50,7 @@ class Plan:
     rounds: int | None = None
     hold_s: tuple[float, float] = (4.0, 10.0)
     calm_s: float = 2.0
+    accompanied: float = 0.25
 
 
 class Round(msgspec.Struct, frozen=True):
@@ -92,45 +95,57 @@ async def run(plan: Plan, folder: Path, tell: Callable[[Round], None]) -> Outcom
         return Outcome(plan, bool(stage.faults), rounds, history, load.rejected, load.snapshots)
 
 
-def schedule(plan: Plan, below: bool) -> Iterator[tuple[Nemesis, float, Random]]:
-    """Nemesis after nemesis with its duration and its luck, from the seed alone; each once a bag."""
-    possible = [nemesis for nemesis in plan.nemeses if below or not nemesis.below]
+def schedule(plan: Plan, below: bool) -> Iterator[tuple[Sequence[Nemesis], float, Random]]:
+    """Who strikes together, for how long and with which luck, from the seed alone; each leads once a bag.
+
+    A mild nemesis that accompanies another strikes first, while there is surely a leader to be struck.
+    """
+    possible = [nemesis for nemesis in plan.nemeses if below or nemesis.kind is not Kind.BELOW]
     random, number = Random(f"{plan.seed}/schedule"), 0
     while True:
         for nemesis in random.sample(possible, len(possible)):
             number += 1
-            yield nemesis, random.uniform(*plan.hold_s), Random(f"{plan.seed}/{number}")
+            mild = [other for other in possible if other.mild and other.kind is not nemesis.kind]
+            accompanied = random.random() < plan.accompanied and mild
+            strikers = [random.choice(mild), nemesis] if accompanied else [nemesis]
+            yield strikers, random.uniform(*plan.hold_s), Random(f"{plan.seed}/{number}")
 
 
 async def _rounds(plan: Plan, stage: Stage, load: Load) -> AsyncIterator[Round]:
     """Until the time is over, or the network doesn't come back."""
     end_s = time.monotonic() + plan.seconds
-    for nemesis, hold_s, random in islice(schedule(plan, bool(stage.faults)), plan.rounds):
+    for strikers, hold_s, random in islice(schedule(plan, bool(stage.faults)), plan.rounds):
         if time.monotonic() >= end_s:
             return
-        result = await _round(stage, load, nemesis, hold_s, random)
+        result = await _round(stage, load, strikers, hold_s, random)
         yield result
         if result.live_after_s is None:
             return
         await asyncio.sleep(plan.calm_s)
 
 
-async def _round(stage: Stage, load: Load, nemesis: Nemesis, hold_s: float, random: Random) -> Round:
-    started_s, what, live_after_s = time.monotonic(), "it could not strike", None
+async def _round(
+    stage: Stage, load: Load, strikers: Sequence[Nemesis], hold_s: float, random: Random
+) -> Round:
+    name = " + ".join(nemesis.name for nemesis in strikers)
+    said: list[str] = []
+    started_s, live_after_s = time.monotonic(), None
     try:
-        async with nemesis.strike(stage, random) as said:
-            what = said
+        async with AsyncExitStack() as struck:
+            for nemesis in strikers:
+                said.append(await struck.enter_async_context(nemesis.strike(stage, random)))
             await asyncio.sleep(hold_s)
         healed_s = time.monotonic()
         _check_ended(stage)
         await asyncio.wait_for(_live(stage, load, random), LIVE_WITHIN_S)
         live_after_s = time.monotonic() - healed_s
     except (LocalNetworkError, TimeoutError, WalletError) as error:
-        stage.history.violated("liveness", f"after {nemesis.name} ({what}): {error!r}", time.monotonic())
+        what = f"after {name} ({'; '.join(said)}): {error!r}"
+        stage.history.violated("liveness", what, time.monotonic())
     ended_s = time.monotonic()
     return Round(
-        nemesis=nemesis.name,
-        what=what,
+        nemesis=name,
+        what="; ".join(said),
         started_s=started_s,
         ended_s=ended_s,
         payments=load.history.executed_between(started_s, ended_s),

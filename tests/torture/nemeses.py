@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
+from enum import Enum
 from random import Random
 from typing import TypeAlias
 
@@ -25,13 +26,23 @@ FULL_WITHIN_BYTES = 200_000
 STOP_WITHIN_S = 5.0
 
 
+class Kind(Enum):
+    """What a nemesis has its hands on. Two of one kind would mend what the other does."""
+
+    PROCESSES = "processes"
+    LINKS = "links"
+    BELOW = "below"
+    """Disk and clock, by faults below the processes (tests/torture/shim.py)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Nemesis:
-    """A way to torture. `below` says that it needs the faults below the processes (tests/torture/shim.py)."""
+    """A way to torture. A mild one leaves a leader and a majority, so it may accompany another."""
 
     name: str
     strike: Strike
-    below: bool = False
+    kind: Kind
+    mild: bool = False
 
 
 # Processes.
@@ -261,21 +272,21 @@ async def clock_skew(stage: Stage, random: Random) -> AsyncIterator[str]:
 
 
 NEMESES = (
-    Nemesis("kill-leader", kill_leader),
-    Nemesis("kill-follower", kill_follower),
-    Nemesis("kill-majority", kill_majority),
-    Nemesis("pause-leader", pause_leader),
-    Nemesis("pause-majority", pause_majority),
-    Nemesis("split-leader-off", split_leader_off),
-    Nemesis("split-followers-off", split_followers_off),
-    Nemesis("split-all", split_all),
-    Nemesis("bridge", bridge),
-    Nemesis("one-way", one_way),
-    Nemesis("latency", latency),
-    Nemesis("loss", loss),
-    Nemesis("flapping", flapping),
-    Nemesis("full-disk", full_disk, below=True),
-    Nemesis("slow-sync", slow_sync, below=True),
-    Nemesis("clock-skew", clock_skew, below=True),
-    Nemesis("flipped-bits", flipped_bits),
+    Nemesis("kill-leader", kill_leader, Kind.PROCESSES),
+    Nemesis("kill-follower", kill_follower, Kind.PROCESSES, mild=True),
+    Nemesis("kill-majority", kill_majority, Kind.PROCESSES),
+    Nemesis("pause-leader", pause_leader, Kind.PROCESSES),
+    Nemesis("pause-majority", pause_majority, Kind.PROCESSES),
+    Nemesis("split-leader-off", split_leader_off, Kind.LINKS),
+    Nemesis("split-followers-off", split_followers_off, Kind.LINKS),
+    Nemesis("split-all", split_all, Kind.LINKS),
+    Nemesis("bridge", bridge, Kind.LINKS),
+    Nemesis("one-way", one_way, Kind.LINKS),
+    Nemesis("latency", latency, Kind.LINKS, mild=True),
+    Nemesis("loss", loss, Kind.LINKS, mild=True),
+    Nemesis("flapping", flapping, Kind.LINKS),
+    Nemesis("full-disk", full_disk, Kind.BELOW),
+    Nemesis("slow-sync", slow_sync, Kind.BELOW, mild=True),
+    Nemesis("clock-skew", clock_skew, Kind.BELOW, mild=True),
+    Nemesis("flipped-bits", flipped_bits, Kind.LINKS),
 )
