@@ -24,6 +24,10 @@ STATUS_TIMEOUT_MS = 3_000
 NODE_COMMANDS = {
     "run": LazyCommand("cli.node:run", "Run a node until it is told to stop (SIGTERM, Ctrl-C)."),
     "status": LazyCommand("cli.node:status", "Show how each node of a network is."),
+    "doctor": LazyCommand(
+        "cli.doctor:doctor",
+        "Examine one node, running or stopped: keys, certificates, ports, disk, store, peers, clock.",
+    ),
     "renew": LazyCommand(
         "cli.renew:node_renew",
         "Renew the certificates of one node, in place; a running node takes them up by itself.",

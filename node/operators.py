@@ -57,7 +57,7 @@ async def ask(port: AdminPort, path: str, method: str = "GET") -> tuple[int, str
     except TimeoutError as error:
         raise AdminUnreachable(f"{port.url} gave no answer within {TIMEOUT_S} s") from error
     except aiohttp.ClientError as error:
-        raise AdminUnreachable(f"{port.url}: {_reason(error)}") from error
+        raise AdminUnreachable(f"{port.url}: {reason_of(error)}") from error
 
 
 async def report(port: AdminPort) -> NodeReport:
@@ -77,8 +77,8 @@ async def hand_over(port: AdminPort, to: str | None) -> str:
     raise AdminRefused(msgspec.json.decode(text, type=AdminRefusal).reason if status == 409 else text.strip())
 
 
-def _reason(error: aiohttp.ClientError) -> str:
-    """What went wrong, in words that say nothing of the address twice."""
+def reason_of(error: aiohttp.ClientError) -> str:
+    """What went wrong with a connection, in words without the address."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return str(error.certificate_error)
     if isinstance(error, aiohttp.ClientConnectorError):

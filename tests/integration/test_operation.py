@@ -163,6 +163,16 @@ def test_leadership_is_handed_over_by_command(operator: Operator) -> None:
     assert roles[successor] == "leader"
 
 
+def test_a_running_node_is_examined(operator: Operator) -> None:
+    """Its ports are its own, its peers let it in, its store is left alone: nothing is wrong."""
+    done = operator.run("node", "doctor", operator.network.config("alpha-1"), "--json")
+    found = {each["check"]: each for each in json.loads(done.stdout)["findings"]}
+    wrong = [each for each in found.values() if each["result"] != "ok"]
+    assert (done.exit_code, wrong) == (0, [])
+    assert found["port api"]["what"].endswith("held by this node, which runs.")
+    assert "peer bravo-1" in found
+
+
 async def pay(
     bank: Bank,
     client: Client,
