@@ -53,12 +53,18 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print a list of objects instead of a table")
     parser.add_argument(
         "--simulate",
-        type=int,
+        type=_count,
         metavar="SEEDS",
         help="let the simulators look for them instead of their tests",
     )
-    parser.add_argument("--workers", type=int, default=WORKERS, help="how many at a time")
+    parser.add_argument("--workers", type=_count, default=WORKERS, help="how many at a time")
     return parser.parse_args(arguments)
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} isn't a count: it must be 1 or more")
+    return int(text)
 
 
 def _chosen(names: list[str]) -> tuple[Mutant, ...]:

@@ -17,7 +17,16 @@ from tests.mutants.mutant import (
     parse,
     planted,
 )
-from tests.mutants.trial import ROOT, BaselineFailed, Verdict, check_baseline, copy_checkout, try_all
+from tests.mutants.trial import (
+    ROOT,
+    WORKERS,
+    BaselineFailed,
+    Verdict,
+    check_baseline,
+    copy_checkout,
+    searched_by_seeds,
+    try_all,
+)
 
 MUTANTS = {mutant.name: mutant for mutant in planted()}
 FIGURE_8 = MUTANTS["figure_8"]
@@ -55,7 +64,7 @@ def one_a_bug() -> list[Mutant]:
 
 def test_every_bug_is_caught_by_what_must_catch_it(tmp_path: Path) -> None:
     """Each fails in a copy of its own, with the words that show the bug, and passes without it."""
-    trials = try_all(one_a_bug(), tmp_path, tell=lambda _: None)
+    trials = try_all(one_a_bug(), tmp_path, WORKERS, lambda trial: None)
     missed = [trial for trial in trials if trial.verdict is not Verdict.CAUGHT]
     assert [f"{trial.mutant.name} {trial.verdict.value}: {trial.said}" for trial in missed] == []
 
@@ -104,7 +113,7 @@ def test_other_fates_than_caught_are_told_apart(tmp_path: Path) -> None:
         replace(FIGURE_8, name="otherwise", failing_with="other words"),
         replace(FIGURE_8, name="outdated", changes=(Change("    nothing like it\n", ""),)),
     ]
-    verdicts = [trial.verdict for trial in try_all(mutants, tmp_path, tell=lambda _: None)]
+    verdicts = [trial.verdict for trial in try_all(mutants, tmp_path, WORKERS, lambda trial: None)]
     assert verdicts == [Verdict.SURVIVED, Verdict.MISTAKEN, Verdict.OUTDATED]
 
 
@@ -130,3 +139,19 @@ def test_the_command_knows_its_mutants(capsys: pytest.CaptureFixture[str]) -> No
     """An unknown name is an error of its own, not a survivor."""
     assert main(["figure_9"]) == 2
     assert "there is no mutant figure_9" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--workers", "--simulate"])
+def test_the_command_takes_no_count_below_one(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says so, and plants nothing."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["figure_8", option, "0"])
+    assert "it must be 1 or more" in capsys.readouterr().err
+
+
+def test_a_simulator_finds_a_bug_that_it_does_not_know(tmp_path: Path) -> None:
+    """Votes that leave before the disk has them break a promise in the first seeds."""
+    searched = searched_by_seeds(MUTANTS["vote_before_fsync"], 3)
+    (trial,) = try_all([searched], tmp_path, WORKERS, lambda trial: None)
+    assert trial.verdict is Verdict.CAUGHT
+    assert "would send a promise before its disk is synced" in trial.said

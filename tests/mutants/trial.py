@@ -91,7 +91,7 @@ def try_mutant(mutant: Mutant, base: Path, copy: Path) -> Trial:
 
 
 def try_all(
-    mutants: Iterable[Mutant], directory: Path, workers: int = WORKERS, tell: Callable[[Trial], None] = print
+    mutants: Iterable[Mutant], directory: Path, workers: int, tell: Callable[[Trial], None]
 ) -> list[Trial]:
     """Try every mutant in subdirectories of `directory`, `workers` at a time; `tell` hears of each."""
     chosen = list(mutants)
