@@ -7,7 +7,7 @@ something to go on with. Must not know where the chain is kept, nor use the stat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -32,7 +32,7 @@ from ledger.outcome import Outcome
 from ledger.parameters import PARAMETER_RANGES
 from ledger.records import Account
 from ledger.rules import RULES
-from ledger.rules.base import InvariantViolated
+from ledger.rules.base import InvariantViolated, RuleSet
 from ledger.rules.v1.invariants import check_whole
 from ledger.state import Executed, State, basis_height
 
@@ -48,6 +48,7 @@ class _Work:
     """What a running audit has counted and found so far."""
 
     verify: Verify
+    rules: Mapping[int, RuleSet]
     findings: list[Finding] = field(default_factory=list)
     omitted: int = 0
     certified: int = 0
@@ -101,14 +102,16 @@ def audit(
     verify: Verify = verify_here,
     progress: Callable[[int, int], None] = lambda height, tip: None,
     scratch: Scratch | None = None,
+    rules: Mapping[int, RuleSet] = RULES,
 ) -> AuditReport:
     """Replay the chain and check everything it claims.
 
     `network_id` is the one to trust, where it is known; `own_node` is the node whose seals and rows these
     are, and without it its seals' signatures and their completeness are not checked; `progress(height, tip)`
-    is called after each block; the replay is kept in `scratch`, in memory unless one is given.
+    is called after each block; the replay is kept in `scratch`, in memory unless one is given; `rules` are
+    the versions that the software has.
     """
-    work, kept, tip = _Work(verify), scratch or MemoryScratch(), chain.tip()
+    work, kept, tip = _Work(verify, rules), scratch or MemoryScratch(), chain.tip()
     state = _open_genesis(work, chain, network_id, kept)
     if state is not None:
         for height in range(1, tip + 1):
@@ -155,11 +158,12 @@ def _replay(
         check_header(block, state.parent, scheduled)
     except InvalidBlock as error:
         work.found("block_invalid", height, None, error.reason)
-    envelopes = _read_envelopes(work, block, scheduled)
-    if envelopes is None or not is_due(block, state.parent, scheduled):
+    rules = _rules(work, block)
+    envelopes = None if rules is None else _read_envelopes(work, block, scheduled, rules)
+    if rules is None or envelopes is None or not is_due(block, state.parent, scheduled):
         return False
     _expect_signatures(work, height, envelopes)
-    executed = _execute(work, state, block, envelopes)
+    executed = _execute(work, rules, state, block, envelopes)
     if executed is None:
         return False
     _check_seals(work, chain, executed, state, own_node)
@@ -185,11 +189,22 @@ def _read_block(work: _Work, chain: ChainReader, height: int) -> Block | None:
     return block
 
 
-def _read_envelopes(work: _Work, block: Block, scheduled: Scheduled) -> tuple[Envelope, ...] | None:
+def _rules(work: _Work, block: Block) -> RuleSet | None:
+    """The rules that the block follows, or None where this software doesn't have them."""
+    rules = work.rules.get(block.header.rules)
+    if rules is None:
+        what = f"version {block.header.rules} of the rules is not known to this software"
+        work.found("rules_unknown", block.header.height, None, what)
+    return rules
+
+
+def _read_envelopes(
+    work: _Work, block: Block, scheduled: Scheduled, rules: RuleSet
+) -> tuple[Envelope, ...] | None:
     """The block's transactions, or None where they cannot be executed: a place has but two bytes of index."""
     if len(block.body) <= PARAMETER_RANGES["block_envelopes"][1]:
         try:
-            return decode_body(block, scheduled)
+            return decode_body(block, scheduled, rules.bodies)
         except InvalidBlock as error:
             reason = error.reason
     else:
@@ -206,12 +221,9 @@ def _expect_signatures(work: _Work, height: int, envelopes: Sequence[Envelope]) 
             work.expect_signature(check, Finding("signature_bad", height, index, what))
 
 
-def _execute(work: _Work, state: State, block: Block, envelopes: Sequence[Envelope]) -> Executed | None:
-    rules = RULES.get(block.header.rules)
-    if rules is None:
-        what = f"version {block.header.rules} of the rules is not known to this software"
-        work.found("rules_unknown", block.header.height, None, what)
-        return None
+def _execute(
+    work: _Work, rules: RuleSet, state: State, block: Block, envelopes: Sequence[Envelope]
+) -> Executed | None:
     try:
         return rules.execute(state, block, envelopes)
     except InvariantViolated as error:

@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from ledger.bodies import Body
 from ledger.codec import Malformed, Record, decode, encode, present
 from ledger.envelope import Envelope, EnvelopeLimits, decode_envelope
 from ledger.fields import Bin16, Bin32, Bin64, NodeId, Uint
@@ -214,18 +215,22 @@ def check_header(block: Block, parent: Parent, scheduled: Scheduled) -> None:
 
 
 def decode_body(
-    block: Block, scheduled: Scheduled, cache: Mapping[bytes, Envelope] | None = None
+    block: Block,
+    scheduled: Scheduled,
+    kinds: Mapping[int, type[Body]],
+    cache: Mapping[bytes, Envelope] | None = None,
 ) -> tuple[Envelope, ...]:
     """The block's envelopes, by rule 5 less the signatures; raises InvalidBlock naming the index.
 
-    `cache` holds envelopes decoded before under the same limits, by leaf hash.
+    `kinds` are the bodies of the block's version of the rules; `cache` holds envelopes decoded before, by
+    leaf hash.
     """
     limits = EnvelopeLimits(scheduled.parameters.envelope_bytes, scheduled.parameters.signers)
     known = {} if cache is None else cache
     network_id, time_ms = scheduled.network_id, block.header.time_ms
     envelopes = []
     for index, leaf in enumerate(block.leaf_hashes):
-        envelope = known.get(leaf) or _decode_at(block, index, limits)
+        envelope = known.get(leaf) or _decode_at(block, index, limits, kinds)
         payload = envelope.payload
         if payload.network_id != network_id:
             raise InvalidBlock(f"{_place(block, index)}: signed for network {payload.network_id.hex()}")
@@ -235,13 +240,15 @@ def decode_body(
             raise InvalidBlock(
                 f"{_place(block, index)}: larger, or of more signers, than the parameters allow"
             )
+        if type(envelope.body) is not kinds.get(payload.kind):
+            raise InvalidBlock(f"{_place(block, index)}: kind {payload.kind} is not of the rules in force")
         envelopes.append(envelope)
     return tuple(envelopes)
 
 
-def _decode_at(block: Block, index: int, limits: EnvelopeLimits) -> Envelope:
+def _decode_at(block: Block, index: int, limits: EnvelopeLimits, kinds: Mapping[int, type[Body]]) -> Envelope:
     try:
-        return decode_envelope(block.body[index], limits, leaf_hash=block.leaf_hashes[index])
+        return decode_envelope(block.body[index], limits, kinds, block.leaf_hashes[index])
     except Malformed as error:
         raise InvalidBlock(f"{_place(block, index)}: {error.reason}") from error
 

@@ -25,6 +25,7 @@ from ledger.fields import (
     OptionalBin32,
     OptionalNodeId,
     OptionalUuid,
+    RulesVersion,
     Scale,
     Uint,
 )
@@ -47,6 +48,7 @@ class Kind(IntEnum):
     CREATE_ASSET = 18
     SET_PARAMETERS = 19
     SET_MEMBERSHIP = 20
+    SET_RULES = 21
 
 
 class Flag(IntFlag):
@@ -210,6 +212,14 @@ class SetMembership(Record, frozen=True):
             raise Malformed("set_membership: voting is of the node that is added, and none is")
 
 
+class SetRules(Record, frozen=True):
+    """Blocks follow another version of the rules from `from_height` on."""
+
+    rules: RulesVersion
+    from_height: Uint
+    expected_version: Uint
+
+
 Body: TypeAlias = (
     OpenAccount
     | Transfer
@@ -222,6 +232,7 @@ Body: TypeAlias = (
     | CreateAsset
     | SetParameters
     | SetMembership
+    | SetRules
 )
 
 BODIES: Mapping[int, type[Body]] = MappingProxyType(
@@ -237,5 +248,6 @@ BODIES: Mapping[int, type[Body]] = MappingProxyType(
         Kind.CREATE_ASSET: CreateAsset,
         Kind.SET_PARAMETERS: SetParameters,
         Kind.SET_MEMBERSHIP: SetMembership,
+        Kind.SET_RULES: SetRules,
     }
 )

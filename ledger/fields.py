@@ -32,6 +32,7 @@ Amount = Annotated[int, Meta(ge=1, le=MAX_INTEGER, extra={"form": "amount"})]
 """A positive amount in minor units of the asset that the same body names."""
 MinorUnits = Annotated[int, Meta(ge=0, le=MAX_INTEGER, extra={"form": "minor_units"})]
 """An amount, zero included, in minor units of an asset that the body does not name."""
+RulesVersion = Annotated[int, Meta(ge=1, le=65_535)]
 Scale = Annotated[int, Meta(ge=0, le=MAX_SCALE)]
 
 # `\Z` and not `$`: `$` would let a line feed stand at the end.

@@ -20,6 +20,7 @@ from ledger.fields import (
     MinorUnits,
     NetworkName,
     NodeId,
+    RulesVersion,
     Scale,
     Uint,
 )
@@ -82,7 +83,7 @@ class Genesis(Record, frozen=True):
     format: Literal[1]
     name: NetworkName
     time_ms: Uint
-    rules: Annotated[int, Meta(ge=1, le=65_535)]
+    rules: RulesVersion
     parameters: Parameters
     members: Annotated[tuple[GenesisMember, ...], Meta(min_length=1)]
     assets: tuple[GenesisAsset, ...]

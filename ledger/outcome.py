@@ -65,6 +65,7 @@ class Outcome(IntEnum):
     MEMBER_HAS_VOTING_NODE = 421
     TOO_FEW_VOTERS = 422
     MEMBERSHIP_CHANGE_PENDING = 423
+    RULES_NOT_NEWER = 424
 
     EXPIRED = 500
     NOT_YET_VALID = 501
@@ -288,6 +289,11 @@ _TEXT: dict[Outcome, tuple[str, str, str]] = {
     Outcome.MEMBERSHIP_CHANGE_PENDING: (
         "An earlier decision about the cluster's membership is not carried out yet.",
         "Wait until it is, or give it up by removing what it adds.",
+        "NARR",
+    ),
+    Outcome.RULES_NOT_NEWER: (
+        "The version of the rules is not above the newest one decided so far.",
+        "Name a newer version; rules never go back, and one version is never decided twice.",
         "NARR",
     ),
     Outcome.EXPIRED: (

@@ -70,6 +70,10 @@ class Registry:
         """The registry with this schedule of decisions about the membership."""
         return replace(self, membership_decisions=decisions)
 
+    def with_rules(self, rules: Schedule[int]) -> Registry:
+        """The registry with this schedule of the rules' versions."""
+        return replace(self, rules=rules)
+
     def with_change(self, change: Change, height: int) -> Registry:
         """The registry once the block at `height` has put this membership in force."""
         before, after = self.membership.membership, change.membership
@@ -112,6 +116,11 @@ class Registry:
     def rules_at(self, height: int) -> int:
         """The version of the rules in force at a height."""
         return schedule.at(self.rules.entries, height)
+
+    def rules_from(self, height: int) -> tuple[tuple[int, int], ...]:
+        """The versions of the rules in force at a height and decided for later, as (from_height, version)."""
+        later = [entry for entry in self.rules.entries if entry[0] > height]
+        return ((height, self.rules_at(height)), *later)
 
     def certifiers_at(self, height: int) -> Certifiers:
         """Whose seals certify a height, which is at most one above the executed one."""

@@ -11,13 +11,13 @@ from typing import NamedTuple
 import msgspec
 
 from ledger.block import decode_block
+from ledger.bodies import Body
 from ledger.cache import GenerationCache
 from ledger.codec import Malformed
 from ledger.envelope import Envelope, EnvelopeLimits, decode_envelope
 from ledger.outcome import Outcome
 from ledger.records import Account
 from ledger.registry import Registry
-from ledger.rules import RULES
 from ledger.rules.base import RuleSet
 from ledger.view import ReadView, Seen
 from node.intake import Executed
@@ -48,13 +48,21 @@ class InForce(NamedTuple):
     height: int
     limits: EnvelopeLimits
     rules: RuleSet
+    kinds: Mapping[int, type[Body]]
 
 
 class Admission:
     """The rules' view of the executed state with the pool's queued debits on top. Used on the loop alone."""
 
-    def __init__(self, store: Store, mempool: Mempool, executed: Callable[[], Executed]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        mempool: Mempool,
+        rules: Mapping[int, RuleSet],
+        executed: Callable[[], Executed],
+    ) -> None:
         """Read rows from `store`; `executed` gives the state's newest progress and registry."""
+        self._rules = rules
         self._store = store
         self._mempool = mempool
         self._executed = executed
@@ -111,9 +119,8 @@ class Admission:
         """
         progress = self._executed().progress
         try:
-            envelope = decode_envelope(
-                raw, self._in_force_at(progress.height + 1).limits, leaf_hash=leaf_hash
-            )
+            in_force = self._in_force_at(progress.height + 1)
+            envelope = decode_envelope(raw, in_force.limits, in_force.kinds, leaf_hash)
         except Malformed as error:
             return Refusal(error.outcome, error.reason)
         if envelope.payload.network_id != progress.network_id:
@@ -160,7 +167,8 @@ class Admission:
         if self._in_force is None or self._in_force.height != height:
             parameters = self.registry.parameters_at(height)
             limits = EnvelopeLimits(parameters.envelope_bytes, parameters.signers)
-            self._in_force = InForce(height, limits, RULES[self.registry.rules_at(height)])
+            rules = self._rules[self.registry.rules_at(height)]
+            self._in_force = InForce(height, limits, rules, rules.bodies)
         return self._in_force
 
     def _account(self, account_id: bytes) -> Account | None:

@@ -6,7 +6,7 @@ finished job hands over.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -16,15 +16,12 @@ from ledger.block import Block, decode_block, decode_body
 from ledger.certificate import seal_hash
 from ledger.envelope import Envelope
 from ledger.keys import sign
-from ledger.rules import RULES
+from ledger.rules.base import RuleSet
 from ledger.state import Executed, State, basis_height
 from node.log_tail import Checked
 from node.ports import Worker
+from node.rules_watch import rules_of
 from node.store import OwnSeal, SealedHeader, Store
-
-
-class UnknownRules(Exception):
-    """A block asks for rules that this program doesn't have: it must be replaced by a newer one to go on."""
 
 
 class Done(NamedTuple):
@@ -53,6 +50,7 @@ class Executor:
         state: State,
         store: Store,
         signer: tuple[str, ec.EllipticCurvePrivateKey],
+        rules: Mapping[int, RuleSet],
         worker: Worker,
         done: Callable[[Done], None],
         failed: Callable[[BaseException], None],
@@ -61,6 +59,7 @@ class Executor:
         self._state = state
         self._store = store
         self._signer = signer
+        self._rules = rules
         self._worker = worker
         self._done = done
         self._failed = failed
@@ -83,7 +82,9 @@ class Executor:
         self._busy = True
         committed = self._queue.popleft()
         self._worker.submit(
-            lambda: run(self._state, self._store, self._signer, committed), self._finished, self._failed
+            lambda: run(self._state, self._store, self._signer, self._rules, committed),
+            self._finished,
+            self._failed,
         )
 
     def _finished(self, done: Done) -> None:
@@ -93,19 +94,17 @@ class Executor:
 
 
 def run(
-    state: State, store: Store, signer: tuple[str, ec.EllipticCurvePrivateKey], committed: Committed
+    state: State,
+    store: Store,
+    signer: tuple[str, ec.EllipticCurvePrivateKey],
+    rules: Mapping[int, RuleSet],
+    committed: Committed,
 ) -> Done:
     """Execute one block under its rules (which check the invariants), seal it, write it all. Runs on the
     execute worker.
     """
-    block, envelopes = committed.checked or _decoded(state, committed.entry)
-    version = block.header.rules
-    if version not in RULES:
-        raise UnknownRules(
-            f"block {block.header.height} follows version {version} of the rules, this program knows "
-            f"{sorted(RULES)}: install a newer one and start the node again"
-        )
-    executed = RULES[version].execute(state, block, envelopes)
+    block, envelopes = committed.checked or _decoded(state, rules, committed.entry)
+    executed = rules_of(block.header, rules).execute(state, block, envelopes)
     own = _own_seal(state, signer, executed)
     header = SealedHeader(block.header.term, block.header_raw, executed.seal_raw)
     store.write_executed(executed.height, executed.changes, header, own)
@@ -113,12 +112,13 @@ def run(
     return Done(block, envelopes, executed, own)
 
 
-def _decoded(state: State, entry: Entry) -> Checked:
+def _decoded(state: State, rules: Mapping[int, RuleSet], entry: Entry) -> Checked:
     """A block from this node's own log, which was checked before it was acknowledged there."""
     block = decode_block(entry.data)
     progress = state.progress
     basis = basis_height(progress.term, progress.basis_height, block.header.height, block.header.term)
-    return Checked(block, decode_body(block, state.scheduled(block.header.height, basis)))
+    scheduled = state.scheduled(block.header.height, basis)
+    return Checked(block, decode_body(block, scheduled, rules_of(block.header, rules).bodies))
 
 
 def _own_seal(

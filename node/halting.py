@@ -6,8 +6,8 @@ It must not know where any of it is raised, nor what stopping takes.
 from consensus.errors import InvariantBroken
 from ledger.rules.base import InvariantViolated
 from ledger.view import StateCorrupted
-from node.executor import UnknownRules
 from node.records import CorruptRecord
+from node.rules_watch import UnknownRules
 from node.sealer import Contradiction
 from node.watch import LostState
 
@@ -18,6 +18,7 @@ MUST_STOP = (
     CorruptRecord,
     StateCorrupted,
     LostState,
+    UnknownRules,
     OSError,
 )
 """What the loop itself may find; the workers hand over whatever they raised."""

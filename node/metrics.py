@@ -78,6 +78,12 @@ class _NodeCollector(Collector):
         yield _gauge("nostro_mempool_transactions", "Transactions that wait for a block.", status.pending)
         yield _gauge("nostro_mempool_bytes", "Bytes of the transactions that wait.", status.pending_bytes)
         yield _peers(status)
+        missing = status.missing_rules
+        yield _gauge(
+            "nostro_missing_rules_from_height",
+            "The height from which this program lacks the rules decided on; 0 where it lacks none.",
+            missing[0] if missing is not None else 0,
+        )
         for name, value in sorted(status.counters.items()):
             yield CounterMetricFamily(
                 f"nostro_{name}", f"Count of {name.replace('_', ' ')} since the start.", value

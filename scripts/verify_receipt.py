@@ -32,6 +32,7 @@ KINDS = {
     18: "create_asset",
     19: "set_parameters",
     20: "set_membership",
+    21: "set_rules",
 }
 SEAL_FIELDS = "format network epoch height header parent outcomes log state certifiers"
 HEADER_FIELDS = (

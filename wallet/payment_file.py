@@ -34,6 +34,8 @@ SENTENCES: Mapping[str, str] = {
     "set_node": "Register the node {id} of {member}, or change its address.",
     "create_asset": "Create the asset {code}, issued by {issuer}, with {scale} decimals.",
     "set_parameters": "Change the network's parameters from the height {from_height} on.",
+    "set_membership": "Change which nodes make up the cluster: add and remove those named below.",
+    "set_rules": "Follow version {rules} of the rules from the height {from_height} on.",
 }
 
 

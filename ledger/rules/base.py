@@ -70,6 +70,11 @@ class RuleSet:
     execute: Callable[[State, Block, Sequence[Envelope]], Executed]
     preview: Callable[[View, Envelope, int], tuple[Outcome, tuple[int, int] | None]]
 
+    @property
+    def bodies(self) -> Mapping[int, type[Body]]:
+        """The bodies that may stand in a block of this version, by the numbers of their kinds."""
+        return {number: kind.body for number, kind in self.kinds.items()}
+
 
 def account_author(view: View, envelope: Envelope) -> Account | Outcome:
     """The account that authored this, its policy met; else the refusal.

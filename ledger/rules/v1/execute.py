@@ -1,13 +1,13 @@
 """Executing a block: each transaction decided and applied in order, then trees, seal and rows once for all.
 
-Must not know where rows go, nor change the state: what a block came to is a value, taken over once it is
-stored.
+Must not know any kind, where rows go, nor change the state: what a block came to is a value, taken over once
+it is stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -21,8 +21,8 @@ from ledger.leaves import outcome_leaf
 from ledger.outcome import OUTCOMES, Outcome, OutcomeClass
 from ledger.records import AccountNumber, ConsumedId, Progress, encode_record
 from ledger.registry import changed_values, registry_leaves, registry_rows
+from ledger.rules.base import Kind
 from ledger.rules.v1.invariants import check_invariants
-from ledger.rules.v1.kinds import KINDS
 from ledger.state import Executed, State, basis_height, node_reader
 from ledger.state_proof import state_root
 from ledger.view import View
@@ -43,13 +43,15 @@ Plain numbers: hashing an enumeration's member takes a call in Python, for every
 """
 
 
-def preview(view: View, envelope: Envelope, height: int) -> tuple[Outcome, Place | None]:
+def preview(
+    kinds: Mapping[int, Kind[Any]], view: View, envelope: Envelope, height: int
+) -> tuple[Outcome, Place | None]:
     """The outcome a transaction would have at this height, first match in the order of docs/kinds.md.
 
     For `duplicate_of` and `id_used_with_other_content` the place is that of the first use of the id.
     """
     payload, body = envelope.payload, envelope.body
-    kind = KINDS[payload.kind]
+    kind = kinds[payload.kind]
     first = view.seen(payload.author, payload.tx_id)
     # Before authority: keys may have changed since, and who retries must hear of the payment that was made.
     if first is not None and first.signing_hash == envelope.signing_hash:
@@ -62,7 +64,9 @@ def preview(view: View, envelope: Envelope, height: int) -> tuple[Outcome, Place
     return kind.check(view, envelope, body, height), None
 
 
-def execute(state: State, block: Block, envelopes: Sequence[Envelope]) -> Executed:
+def execute(
+    kinds: Mapping[int, Kind[Any]], state: State, block: Block, envelopes: Sequence[Envelope]
+) -> Executed:
     """What the block comes to on this state, which stays as it is.
 
     `envelopes` are the block's own, decoded and verified. Raises InvariantViolated where the result breaks
@@ -71,19 +75,21 @@ def execute(state: State, block: Block, envelopes: Sequence[Envelope]) -> Execut
     draft = Draft(state, block.header.height)
     for change in block.header.change:
         draft.registry = draft.registry.with_change(change, draft.height)
-    outcomes = tuple([_transact(draft, envelope) for envelope in envelopes])
+    outcomes = tuple([_transact(kinds, draft, envelope) for envelope in envelopes])
     draft.registry = draft.registry.with_certifiers_after(draft.height)
     check_invariants(draft)
     return _seal(draft, block, outcomes)
 
 
-def _transact(draft: Draft, envelope: Envelope) -> tuple[Outcome, Place | None]:
+def _transact(
+    kinds: Mapping[int, Kind[Any]], draft: Draft, envelope: Envelope
+) -> tuple[Outcome, Place | None]:
     payload = envelope.payload
-    outcome, first = preview(draft, envelope, draft.height)
+    outcome, first = preview(kinds, draft, envelope, draft.height)
     number = int(outcome)
     touches: tuple[Touch, ...] = ()
     if not number:
-        touches = KINDS[payload.kind].apply(draft, envelope, envelope.body)
+        touches = kinds[payload.kind].apply(draft, envelope, envelope.body)
     elif number in CONSUMING:
         author = draft.account_by_id(payload.author)
         touches = () if author is None else (Touch(author),)

@@ -12,7 +12,11 @@ from ledger.envelope import Envelope
 from ledger.outcome import Outcome
 from ledger.policy import is_met
 from ledger.rules.base import member_author
+from ledger.schedule import LOOK_BACK
 from ledger.view import View
+
+ACTIVATION_HORIZON: Final = 100_000
+"""An activation lies at most this many blocks ahead: until it comes, the chain fills with empty blocks."""
 
 AUTHOR: Final = "a member"
 AUTHORITY: Final = "governance: the admin policies of more than half of the members"
@@ -33,3 +37,12 @@ def replaceable(version: int, expected_version: int) -> Outcome:
     if version == expected_version:
         return Outcome.EXECUTED
     return Outcome.VERSION_MISMATCH if expected_version else Outcome.ALREADY_EXISTS
+
+
+def activation(from_height: int, height: int) -> Outcome:
+    """Whether a decision at `height` may take effect at `from_height`: neither too near nor too far."""
+    if from_height < height + LOOK_BACK:
+        return Outcome.ACTIVATION_TOO_EARLY
+    if from_height > height + ACTIVATION_HORIZON:
+        return Outcome.PARAMETER_OUT_OF_RANGE
+    return Outcome.EXECUTED

@@ -18,6 +18,7 @@ from ledger.rules.v1 import (
     set_node,
     set_parameters,
     set_policy,
+    set_rules,
     transfer,
 )
 
@@ -33,6 +34,7 @@ _ALL: Final[tuple[Kind[Any], ...]] = (
     create_asset.KIND,
     set_parameters.KIND,
     set_membership.KIND,
+    set_rules.KIND,
 )
 
 KINDS: Mapping[int, Kind[Any]] = MappingProxyType({kind.number: kind for kind in _ALL})

@@ -18,11 +18,8 @@ from ledger.records import Schedule
 from ledger.registry import Registry
 from ledger.rules.base import Kind
 from ledger.rules.v1 import governance
-from ledger.schedule import LOOK_BACK, with_entry
+from ledger.schedule import with_entry
 from ledger.view import View
-
-ACTIVATION_HORIZON: Final = 100_000
-"""An activation lies at most this many blocks ahead: until it comes, the chain fills with empty blocks."""
 
 
 def check(view: View, envelope: Envelope, body: SetParameters, height: int) -> Outcome:
@@ -30,10 +27,9 @@ def check(view: View, envelope: Envelope, body: SetParameters, height: int) -> O
     scheduled = view.registry.parameters
     if scheduled.version != body.expected_version:
         return Outcome.VERSION_MISMATCH
-    if body.from_height < height + LOOK_BACK:
-        return Outcome.ACTIVATION_TOO_EARLY
-    if body.from_height > height + ACTIVATION_HORIZON:
-        return Outcome.PARAMETER_OUT_OF_RANGE
+    refusal = governance.activation(body.from_height, height)
+    if refusal:
+        return refusal
     try:
         check_parameters(body.parameters)
     except Malformed:

@@ -158,7 +158,7 @@ class InstantHost:
             sign=lambda digest: sign(sample.private_key(sample.NODE_KEYS["node-alpha"]), digest),
         )
         check_header(block, parent, scheduled)
-        self._take(block, decode_body(block, scheduled))
+        self._take(block, decode_body(block, scheduled, RULES[1].bodies))
         if opening:
             self.execute(envelopes)
 

@@ -22,6 +22,7 @@ from ledger.block import (
     make_block,
     parent_of,
 )
+from ledger.bodies import BODIES
 from ledger.codec import Malformed, encode
 from ledger.envelope import decode_envelope
 from ledger.keys import sign
@@ -52,7 +53,7 @@ def test_good_block_round_trip() -> None:
     """A made block decodes to itself, is valid, and carries its envelopes."""
     assert decode_block(BLOCK.raw) == BLOCK
     check_header(BLOCK, PARENT, SCHEDULED)
-    assert [envelope.raw for envelope in decode_body(BLOCK, SCHEDULED)] == list(ENVELOPES)
+    assert [envelope.raw for envelope in decode_body(BLOCK, SCHEDULED, BODIES)] == list(ENVELOPES)
     assert not is_opening(BLOCK, PARENT)
 
 
@@ -145,7 +146,7 @@ def test_body_that_is_not_the_headers_is_noticed() -> None:
 
 def _body_invalid(block: Block, scheduled: Scheduled = SCHEDULED) -> str:
     with pytest.raises(InvalidBlock) as invalid:
-        decode_body(block, scheduled)
+        decode_body(block, scheduled, BODIES)
     return invalid.value.reason
 
 
@@ -173,7 +174,7 @@ def test_envelopes_are_valid_at_the_blocks_time(time_ms: int, good: bool) -> Non
     """From valid_from on, until just before valid_until."""
     block = _resigned(replace(BLOCK.header, time_ms=time_ms))
     if good:
-        assert len(decode_body(block, SCHEDULED)) == 2
+        assert len(decode_body(block, SCHEDULED, BODIES)) == 2
     else:
         assert "transaction 0: not valid at the block's time" in _body_invalid(block)
 
@@ -186,10 +187,10 @@ def test_envelope_limits_hold_for_cached_envelopes_too(name: str, least: int) ->
     for limit, good in ((least, True), (least - 1, False)):
         scheduled = replace_value(SCHEDULED, parameters=replace(DEFAULT_PARAMETERS, **{name: limit}))
         if good:
-            assert decode_body(BLOCK, scheduled, cache)[0] is cache[BLOCK.leaf_hashes[0]]
+            assert decode_body(BLOCK, scheduled, BODIES, cache)[0] is cache[BLOCK.leaf_hashes[0]]
         else:
             with pytest.raises(InvalidBlock, match="transaction 0"):
-                decode_body(BLOCK, scheduled, cache)
+                decode_body(BLOCK, scheduled, BODIES, cache)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from ledger.bodies import (
     SetNode,
     SetParameters,
     SetPolicy,
+    SetRules,
     Transfer,
 )
 from ledger.codec import Malformed, Record, decode, encode
@@ -40,6 +41,7 @@ EXAMPLES: dict[int, Record] = {
     Kind.SET_NODE: SetNode("node-1", "beta", public_key(1), "beta.example:7000", 0),
     Kind.CREATE_ASSET: CreateAsset("USD", 2, "beta", POLICY),
     Kind.SET_PARAMETERS: SetParameters(DEFAULT_PARAMETERS, 100, 1),
+    Kind.SET_RULES: SetRules(2, 100, 1),
     Kind.SET_MEMBERSHIP: SetMembership(("node-2",), True, ("node-1",), 1),
 }
 
@@ -108,6 +110,8 @@ def _with(kind: Kind, place: int, value: object) -> bytes:
         (Kind.CREATE_ASSET, 1, 18, 19),
         (Kind.CREATE_ASSET, 3, [1, [[public_key(1), 1]]], OFF_CURVE),
         (Kind.SET_PARAMETERS, 0, [1, 2, 3, 4, 5], [1, 2, 3, 4]),
+        (Kind.SET_RULES, 0, 1, 0),
+        (Kind.SET_RULES, 0, 65_535, 65_536),
         (Kind.SET_MEMBERSHIP, 0, ["n" * 32], ["n" * 33]),
         (Kind.SET_MEMBERSHIP, 0, ["node-2"], ["node-2", "node-3"]),
         (Kind.SET_MEMBERSHIP, 0, ["node-2"], ["node-1"]),

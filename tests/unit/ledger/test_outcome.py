@@ -51,6 +51,7 @@ NUMBERS = {
     "member_has_voting_node": 421,
     "too_few_voters": 422,
     "membership_change_pending": 423,
+    "rules_not_newer": 424,
     "expired": 500,
     "not_yet_valid": 501,
     "overloaded": 502,

@@ -6,9 +6,9 @@ from consensus.errors import InvariantBroken
 from ledger.records import account_row_key
 from ledger.rules.base import InvariantViolated
 from ledger.view import StateCorrupted
-from node.executor import UnknownRules
 from node.halting import stop_word
 from node.records import CorruptRecord
+from node.rules_watch import Missing, UnknownRules
 from node.sealer import Contradiction
 from node.watch import LostState
 from tests.unit.node.harness import ALWAYS, Node, reopen
@@ -24,7 +24,7 @@ from tests.unit.node.harness import ALWAYS, Node, reopen
         (CorruptRecord(b"B", 3, "x"), "corrupt"),
         (StateCorrupted("x"), "corrupt"),
         (LostState("n1", (2, 2), (1, 1)), "lost_state"),
-        (UnknownRules("x"), "rules"),
+        (UnknownRules(Missing(9, 2), {}), "rules"),
         (OSError("x"), "disk"),
         (KeyError("x"), "worker"),
     ],

@@ -22,9 +22,11 @@ from ledger.bodies import (
     SetFlags,
     SetLimit,
     SetMember,
+    SetMembership,
     SetNode,
     SetParameters,
     SetPolicy,
+    SetRules,
     Transfer,
 )
 from ledger.json_form import KIND_NAMES, Names
@@ -93,6 +95,8 @@ OF_EACH_KIND: dict[Kind, tuple[Body, bytes]] = {
     Kind.SET_NODE: (SetNode("gamma-1", "gamma", PUBLIC[0], "127.0.0.1:7000", 0), b"alpha"),
     Kind.CREATE_ASSET: (CreateAsset("GBP", 2, "alpha", POLICY), b"alpha"),
     Kind.SET_PARAMETERS: (SetParameters(Parameters(), 100, 1), b"alpha"),
+    Kind.SET_MEMBERSHIP: (SetMembership(("gamma-1",), True, (), 1), b"alpha"),
+    Kind.SET_RULES: (SetRules(2, 100, 1), b"alpha"),
 }
 
 

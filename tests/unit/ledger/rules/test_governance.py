@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from ledger.bodies import Body, CreateAsset, SetLimit, SetMember, SetNode, SetParameters, Transfer
+from ledger.bodies import Body, CreateAsset, SetLimit, SetMember, SetNode, SetParameters, SetRules, Transfer
 from ledger.outcome import Outcome
 from ledger.parameters import DEFAULT_PARAMETERS, PARAMETER_RANGES
 from ledger.records import REGISTERED, VOTING
-from ledger.rules.v1.set_parameters import ACTIVATION_HORIZON
+from ledger.rules.v1.governance import ACTIVATION_HORIZON
 from ledger.schedule import LOOK_BACK
 from tests.unit.ledger.rules.world import ADMIN, ISSUANCE, NODE, TELLER, World, genesis, policy, public_key
 
@@ -166,3 +166,41 @@ def test_set_parameters_checks_every_range(world: World, name: str) -> None:
         least: Outcome.EXECUTED,
         most: Outcome.EXECUTED,
     }
+
+
+@pytest.mark.parametrize(
+    ("ahead", "outcome"),
+    [
+        (LOOK_BACK - 1, Outcome.ACTIVATION_TOO_EARLY),
+        (LOOK_BACK, Outcome.EXECUTED),
+        (ACTIVATION_HORIZON, Outcome.EXECUTED),
+        (ACTIVATION_HORIZON + 1, Outcome.PARAMETER_OUT_OF_RANGE),
+    ],
+)
+def test_set_rules_activates_neither_too_early_nor_too_late(
+    world: World, ahead: int, outcome: Outcome
+) -> None:
+    """Decided at height 1, new rules hold from 64 to 100,000 blocks later."""
+    assert govern(world, SetRules(2, 1 + ahead, 1)) is outcome
+
+
+def test_set_rules_takes_effect_at_its_height(world: World) -> None:
+    """Before the height the old version is in force, from it on the new one, and an activation waits."""
+    assert govern(world, SetRules(2, 65, 1)) is Outcome.EXECUTED
+    registry = world.state.registry
+    assert (registry.rules_at(64), registry.rules_at(65), registry.rules.version) == (1, 2, 2)
+    assert registry.rules_from(2) == ((2, 1), (65, 2))
+    assert registry.rules_from(65) == ((65, 2),)
+    assert (registry.activation_waits(64), registry.activation_waits(65)) == (True, False)
+
+
+def test_set_rules_never_goes_back(world: World) -> None:
+    """A version is decided once, each above the last, and none for a height before the last one's."""
+    assert govern(world, SetRules(1, 100, 1)) is Outcome.RULES_NOT_NEWER
+    assert govern(world, SetRules(3, 100, 0)) is Outcome.VERSION_MISMATCH
+    assert govern(world, SetRules(3, 100, 1)) is Outcome.EXECUTED
+    assert govern(world, SetRules(3, 200, 2)) is Outcome.RULES_NOT_NEWER
+    assert govern(world, SetRules(2, 200, 2)) is Outcome.RULES_NOT_NEWER
+    assert govern(world, SetRules(4, 99, 2)) is Outcome.ACTIVATION_TOO_EARLY
+    assert govern(world, SetRules(4, 100, 2)) is Outcome.EXECUTED
+    assert world.state.registry.rules.entries == ((0, 1), (100, 4))

@@ -29,6 +29,7 @@ from ledger.parameters import DEFAULT_PARAMETERS, Parameters
 from ledger.policy import Policy, single_key
 from ledger.records import Account
 from ledger.rules import RULES
+from ledger.rules.base import RuleSet
 from ledger.state import Executed, State
 
 GENESIS_MS = 1_700_000_000_000
@@ -107,8 +108,9 @@ class MemoryRows:
 class World:
     """The network with its state; every call of `block` executes one more block."""
 
-    def __init__(self, founding: Genesis | None = None) -> None:
-        """Open the state of genesis."""
+    def __init__(self, founding: Genesis | None = None, rules: Mapping[int, RuleSet] = RULES) -> None:
+        """Open the state of genesis, under these versions of the rules."""
+        self.rules = rules
         self.genesis_raw = encode_genesis(founding or genesis())
         self.network_id = network_id(self.genesis_raw)
         self.rows = MemoryRows(State.from_genesis(self.genesis_raw))
@@ -182,7 +184,7 @@ class World:
     ) -> Executed:
         """Execute the next block and take its result over."""
         block = self.make_block(envelopes, term=term, change=change, proposer=proposer)
-        executed = RULES[1].execute(self.state, block, envelopes)
+        executed = self.rules[block.header.rules].execute(self.state, block, envelopes)
         self.rows.rows.update(executed.changes)
         self.state.apply(executed)
         self.blocks.append(decode_block(block.raw))
