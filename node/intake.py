@@ -31,6 +31,8 @@ MAX_AHEAD_MS = 2_000
 """A block may be this far ahead of this node's clock before its acknowledgement waits."""
 FAR_AHEAD_MS = 10_000
 """A leader whose block is further ahead than this isn't listened to until it no longer is."""
+CLOCK_LOOK_MS = 1_000
+"""How often a follower looks whether a block is still ahead of its clock: clocks are set right by jumps."""
 
 
 class InvalidEntry(NamedTuple):
@@ -258,7 +260,7 @@ class Intake:
         )
         queue.held = True
         queue.ahead_until_ms = header.time_ms - FAR_AHEAD_MS
-        self._around.timers.call_later(ahead_ms - MAX_AHEAD_MS, self.resume)
+        self._around.timers.call_later(min(ahead_ms - MAX_AHEAD_MS, CLOCK_LOOK_MS), self.resume)
 
     def _distrust(self, queue: _Queue, message: AppendEntries, invalid: InvalidEntry) -> None:
         queue.clear()

@@ -30,7 +30,7 @@ from ledger.block import (
 from ledger.keys import sign
 from ledger.state import scheduled
 from node import intake
-from node.intake import FAR_AHEAD_MS, MAX_AHEAD_MS, MAX_QUEUED
+from node.intake import CLOCK_LOOK_MS, FAR_AHEAD_MS, MAX_AHEAD_MS, MAX_QUEUED
 from node.messages import AskTransfer, RaftFrame
 from node.raft_loop import MAX_EVIDENCE
 from node.records import EVIDENCE
@@ -258,6 +258,20 @@ def test_a_block_ahead_of_the_clock_waits_for_it(ahead_ms: int, held: bool) -> N
     if held:
         leader.node.ports.advance(1)
         assert leader.acknowledged() == 2
+
+
+def test_a_clock_that_is_set_right_lets_go_of_what_waited_for_it() -> None:
+    """A clock an hour behind is corrected: the follower goes on within CLOCK_LOOK_MS, not in an hour."""
+    leader = Leader().opened()
+    parent = leader.parent
+    hour_ms = 3_600_000
+    leader.send([leader.block(parent, [leader.payment(1)], time_ms=NOW_MS + hour_ms)], parent)
+    assert leader.acknowledged() == 0
+    leader.node.ports.wall_ms += hour_ms
+    leader.node.ports.advance(CLOCK_LOOK_MS - 1)
+    assert leader.acknowledged() == 0
+    leader.node.ports.advance(1)
+    assert leader.acknowledged() == 2
 
 
 def test_heartbeats_pass_blocks_that_are_being_checked() -> None:
