@@ -194,5 +194,6 @@ def show_network(made: ProvisionedNetwork) -> None:
             "Hand each bank its folders under nodes/ and members/, and keep ca/ca.key apart from the network."
         )
         out.say("Each bank then starts its node: nostro node run CONFIG")
+        out.say(f"For a trial, all of them on this machine: nostro network up {made.directory}")
 
     out.result(document, human)

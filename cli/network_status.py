@@ -80,7 +80,7 @@ def _document(node: BackgroundNode, report: NodeReport | None, furthest: int) ->
 
 
 def _row(each: dict[str, Any]) -> tuple[object, ...]:
-    pid, since = each["pid"] or "-", _duration(each["up_ms"])
+    pid, since = each["pid"] or "-", duration(each["up_ms"])
     if not each["answers"]:
         return (each["node"], pid, since, "no answer" if each["pid"] else "down", *[""] * 4, "no", "")
     days = min(left for name, left in each["certificate_days"].items() if name != "ca")
@@ -106,7 +106,7 @@ def _tell(out: output.Output, documents: list[dict[str, Any]]) -> None:
                 out.warn(f"{each['node']}: certificate {name} {when}; see `nostro network renew`.")
 
 
-def _duration(ms: int | None) -> str:
+def duration(ms: int | None) -> str:
     """A time span in its two largest units; `-` where it isn't known."""
     if ms is None:
         return "-"

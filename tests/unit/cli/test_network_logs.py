@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +13,9 @@ import pytest
 from cli.network_logs import Followed
 from node.background import BackgroundNode
 from node.log_file import LogFile
+from node.plan import plan_network
+from node.provision import create_network
+from wallet.keystore_file import LEAST_SCRYPT_N, ScryptCost
 
 
 @pytest.fixture
@@ -61,3 +68,29 @@ def test_a_log_that_comes_later_is_followed(node: BackgroundNode) -> None:
     assert raws(followed) == []
     node.log_file.write_text("first\n")
     assert raws(followed) == ["first"]
+
+
+def line(node: str, event: str, second: int) -> str:
+    """A line as a node writes it."""
+    moment = f"2026-11-21T05:00:{second:02}.000001Z"
+    return json.dumps({"node": node, "event": event, "level": "info", "timestamp": moment}) + "\n"
+
+
+def test_the_command_follows_until_it_is_interrupted(tmp_path: Path) -> None:
+    """First the last lines, then what comes, of all nodes; Ctrl-C is no error."""
+    plan = plan_network(nodes=2, ports=list(range(1, 7)))
+    cost = ScryptCost(n=LEAST_SCRYPT_N)
+    network = create_network(plan, tmp_path / "net", "passphrase", keystore_cost=cost)
+    alpha, bravo = (BackgroundNode(place.id, network.config(place.id)) for place in network.nodes)
+    alpha.log_file.write_text(line("alpha-1", "first", 1) + line("alpha-1", "third", 3))
+    bravo.log_file.write_text(line("bravo-1", "second", 2))
+    command = [sys.executable, "-m", "cli", "network", "logs", str(network.directory), "-f", "-n", "2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        events = [following.stdout.readline().split()[4] for _ in range(2)]
+        with bravo.log_file.open("a") as log:
+            log.write(line("bravo-1", "fourth", 4))
+        events.append(following.stdout.readline().split()[4])
+        following.send_signal(signal.SIGINT)
+        assert following.wait(30) == 0
+    assert events == ["second", "third", "fourth"]
