@@ -8,7 +8,17 @@ from functools import cache
 from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec.structs import replace
 
-from ledger.bodies import Body, Kind, OpenAccount, SetParameters, Transfer
+from ledger.bodies import (
+    Body,
+    Kind,
+    OpenAccount,
+    SetMembership,
+    SetNode,
+    SetParameters,
+    SetRules,
+    Transfer,
+)
+from ledger.codec import present
 from ledger.envelope import build_payload, encode_envelope, signing_hash
 from ledger.genesis import (
     DEFAULT_PARAMETERS,
@@ -37,16 +47,16 @@ def key_of(name: str) -> ec.EllipticCurvePrivateKey:
 
 
 @cache
-def genesis_of(size: int) -> bytes:
-    """Genesis of a network of `size` banks with a node each, and a central bank without."""
-    banks = [f"bank{number}" for number in range(size)]
+def genesis_of(size: int, further: int = 0) -> bytes:
+    """Genesis of a network of `size` banks with a node each, `further` banks and a central bank without."""
+    banks = [f"bank{number}" for number in range(size + further)]
     members = tuple(
         GenesisMember(name, name, _policy(f"{name} admin"), _policy(f"{name} teller"))
         for name in (*banks, ISSUER)
     )
     nodes = tuple(
         GenesisNode(f"n{number}", bank, public_bytes(key_of(f"n{number}")), f"n{number}:7000")
-        for number, bank in enumerate(banks)
+        for number, bank in enumerate(banks[:size])
     )
     asset = GenesisAsset(ASSET, 2, ISSUER, _policy("issuance"), 1_000_000_000)
     return encode_genesis(
@@ -90,8 +100,34 @@ class Bank:
         """All members agree on another limit for envelopes, proposed by `member`."""
         parameters = replace(DEFAULT_PARAMETERS, envelope_bytes=envelope_bytes)
         body = SetParameters(parameters, from_height, 1)
+        return self._decide(Kind.SET_PARAMETERS, body, member, tx_id, valid_ms)
+
+    def set_node(self, member: str, node: str, tx_id: bytes, valid_ms: tuple[int, int]) -> bytes:
+        """All members agree on another node of `member`, under the key of its own name."""
+        body = SetNode(node, member, public_bytes(key_of(node)), f"{node}:7000", 0)
+        return self._decide(Kind.SET_NODE, body, member, tx_id, valid_ms)
+
+    def set_membership(
+        self,
+        change: tuple[str | None, str | None],
+        version: int,
+        tx_id: bytes,
+        valid_ms: tuple[int, int],
+        *,
+        voting: bool = True,
+    ) -> bytes:
+        """All members agree that a node comes, one goes, or both (None for nobody)."""
+        add, remove = change
+        body = SetMembership(present(add), voting and add is not None, present(remove), version)
+        return self._decide(Kind.SET_MEMBERSHIP, body, ISSUER, tx_id, valid_ms)
+
+    def set_rules(self, rules: int, from_height: int, tx_id: bytes, valid_ms: tuple[int, int]) -> bytes:
+        """All members agree on the first newer version of the rules."""
+        return self._decide(Kind.SET_RULES, SetRules(rules, from_height, 1), ISSUER, tx_id, valid_ms)
+
+    def _decide(self, kind: Kind, body: Body, member: str, tx_id: bytes, valid_ms: tuple[int, int]) -> bytes:
         signers = [f"{name} admin" for name in self._members]
-        return self._sign(Kind.SET_PARAMETERS, body, member.encode(), signers, tx_id, valid_ms)
+        return self._sign(kind, body, member.encode(), signers, tx_id, valid_ms)
 
     def _sign(
         self,

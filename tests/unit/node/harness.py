@@ -5,10 +5,12 @@ It must not know what a test checks. The rows are in memory, everything else is 
 """
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any, TypeVar
 
+from ledger.rules import RULES
+from ledger.rules.base import RuleSet
 from node.driver import Driver, DriverConfig, Ports
 from node.mempool import MempoolLimits
 from node.messages import NodeMessage
@@ -148,17 +150,19 @@ class Node:
         disk: SimulatedDisk | None = None,
         mempool: MempoolLimits | None = None,
         point: Callable[[str], None] = lambda where: None,
+        genesis_raw: bytes | None = None,
+        rules: Mapping[int, RuleSet] = RULES,
     ) -> None:
         self.id = id_
         self.ports = ManualPorts()
         self.disk = disk or new_disk()
-        self.genesis_raw = genesis_of(size)
+        self.genesis_raw = genesis_raw or genesis_of(size)
         self.bank = Bank(self.genesis_raw)
         self.store = Store.open(SimulatedDatabase(self.disk, point), self.genesis_raw, id_)
         self.stopped: list[StopReason] = []
         ports = self.ports
         self.driver = Driver(
-            DriverConfig(id_, bytes(16), key_of(id_), mempool=mempool or MempoolLimits()),
+            DriverConfig(id_, bytes(16), key_of(id_), mempool=mempool or MempoolLimits(), rules=rules),
             self.store,
             Ports(ports, ports, ports, ports.verify, ports.disk, ports.execute, ports, ports),
             self.stopped.append,
@@ -182,9 +186,24 @@ class Node:
 class Network:
     """Nodes that hear each other at once, unless a link is cut."""
 
-    def __init__(self, size: int) -> None:
-        self.nodes = {f"n{number}": Node(f"n{number}", size) for number in range(size)}
+    def __init__(self, size: int, further: int = 0) -> None:
+        self.genesis_raw = genesis_of(size, further)
+        self.nodes: dict[str, Node] = {}
         self.cut: set[tuple[str, str]] = set()
+        for number in range(size):
+            self.start(f"n{number}")
+
+    def start(self, id_: str) -> Node:
+        """A node with an empty disk, its clock right, linked to all."""
+        node = Node(id_, genesis_raw=self.genesis_raw)
+        for other in self.nodes.values():
+            node.ports.wall_ms = other.ports.wall_ms
+        self.nodes[id_] = node
+        self.link()
+        return node
+
+    def link(self) -> None:
+        """Links stand between all that run."""
         for node in self.nodes.values():
             node.ports.links = set(self.nodes) - {node.id}
 
@@ -198,7 +217,7 @@ class Network:
                 sent, node.ports.sent = node.ports.sent, []
                 for to, message in sent:
                     moved = True
-                    if (node.id, to) not in self.cut:
+                    if (node.id, to) not in self.cut and to in self.nodes:
                         self.nodes[to].driver.on_message(node.id, message)
 
     def tick(self, count: int = 1) -> None:
@@ -233,4 +252,4 @@ def open_database(disk: SimulatedDisk) -> SimulatedDatabase:
 def reopen(node: Node) -> Node:
     """The same node after its process was killed."""
     node.disk.crash()
-    return Node(node.id, len(node.driver.executed.registry.nodes), node.disk)
+    return Node(node.id, disk=node.disk, genesis_raw=node.genesis_raw)
