@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from consensus.raft import Role
-from ledger.genesis import decode_genesis
 from ledger.state import State
 from node.admission import Admission
 from node.barriers import Barriers
+from node.certifying import Certifying
 from node.driver_config import DriverConfig, Ports
 from node.executor import Done, Executor
 from node.halting import MUST_STOP, stop_word
@@ -20,12 +20,24 @@ from node.handover import Handover, HandoverParts
 from node.heights import Heights
 from node.intake import Executed
 from node.marks import Marks
+from node.membership import must_hand_over
 from node.mempool import Mempool
-from node.messages import AskTransfer, Forward, Hello, NeedSeals, NodeMessage, RaftFrame, Refused, SealShare
+from node.messages import (
+    AskTransfer,
+    Forward,
+    HeldCertificate,
+    Hello,
+    NeedSeals,
+    NodeMessage,
+    RaftFrame,
+    Refused,
+    SealShare,
+)
 from node.raft_loop import Hooks, RaftLoop
 from node.results import DriverStatus, PeerView, StopReason, SubmitResult
+from node.rules_watch import RulesWatch
 from node.seal_exchange import ExchangeParts, SealExchange
-from node.standing import Standing
+from node.standing import Standing, membership_status
 from node.store import Store
 from node.submissions import Parts, Submissions
 from node.verifier import Verified, Verifier
@@ -48,7 +60,8 @@ class Driver:
     ) -> None:
         """A node that goes on from what `store` holds. `on_stop` is called once if it must stop itself.
 
-        Raises StateCorrupted or CorruptRecord if the store's state can't be gone on from.
+        Raises StateCorrupted or CorruptRecord if the store's state can't be gone on from, and UnknownRules if
+        the next block follows rules that this program lacks.
         """
         self._config = config
         self._store = store
@@ -57,7 +70,6 @@ class Driver:
         self.counters: Counter[str] = Counter()
         self._state = State.open(store)
         self._executed = Executed(self._state.progress, self._state.registry)
-        self._voters = tuple(node.id for node in decode_genesis(store.genesis_raw).nodes)
         self._standing = Standing(certified=store.last_certified())
         self._ticks = 0
         self._in_turn = False
@@ -67,6 +79,7 @@ class Driver:
         self._stop_deadline_ticks = 0
         self._heights = Heights()
         self._make_parts()
+        self._rules.executed(self._executed.progress.height, self._executed.registry)
 
     # What comes in.
 
@@ -79,6 +92,7 @@ class Driver:
         self._watch.tick()
         self._submissions.tick()
         self._barriers.tick(self._ports.clock.monotonic_ms())
+        self._hand_over_if_let_go()
         if self._ticks % SWEEP_TICKS == 0:
             self._submissions.sweep()
             self._seals.ask()
@@ -116,6 +130,8 @@ class Driver:
             case Refused():
                 if sender == self._standing.leader_id:
                     self._submissions.take_refusals(message)
+            case HeldCertificate():
+                self._guarded(lambda: self._seals.receive_certificate(sender, message))
             case NeedSeals():
                 self._guarded(lambda: self._seals.answer(sender, message))
             case Hello():
@@ -201,9 +217,16 @@ class Driver:
         raft = self._raft.status()
         connected = self._ports.peers.connected()
         matches = {peer.id: peer.match for peer in raft.peers}
+        membership = self._executed.registry.membership.membership
         peers = tuple(
-            PeerView(node, node in connected, matches.get(node, 0), self._marks.sealed_height(node))
-            for node in self._voters
+            PeerView(
+                node,
+                node in connected,
+                matches.get(node, 0),
+                self._marks.sealed_height(node),
+                membership.votes(node),
+            )
+            for node in membership.nodes
             if node != self._config.node_id
         )
         return DriverStatus(
@@ -219,7 +242,9 @@ class Driver:
             executed_time_ms=self._executed.progress.time_ms,
             pending=len(self._mempool),
             pending_bytes=self._mempool.size_bytes,
+            membership=membership_status(self._config.node_id, self._executed),
             peers=peers,
+            missing_rules=self._rules.missing,
             counters=dict(self.counters)
             | {
                 "refused_by_node": self._submissions.refused_count,
@@ -252,6 +277,11 @@ class Driver:
         self._barriers.flush(self._ports.clock.monotonic_ms())
         self._loop.move(may_propose=not self._standing.stopping)
 
+    def _hand_over_if_let_go(self) -> None:
+        """A leader that won't vote any more lets one who will end the change of membership."""
+        if self._raft.role is Role.LEADER and must_hand_over(self._raft.status()):
+            self._guarded(self._handover.give_away)
+
     def _lead_changed(self) -> None:
         raft, standing = self._raft, self._standing
         leads, led = raft.role is Role.LEADER, standing.leads
@@ -278,6 +308,7 @@ class Driver:
         for envelope in done.envelopes:
             self._verified.forget(envelope.leaf_hash)
         self.counters["transactions"] += len(done.envelopes)
+        self._guarded(lambda: self._rules.executed(executed.height, executed.registry))
         self._guarded(lambda: self._loop.executed(executed.height))
         if done.own is not None:
             self._watch.sealed(executed.height)
@@ -304,7 +335,7 @@ class Driver:
         waits = not self._halted and (
             (
                 self._raft.role is Role.LEADER
-                and len(self._voters) > 1
+                and len(self._raft.membership.voters) > 1
                 and self._ticks < self._stop_deadline_ticks
             )
             or not (self._loop.idle and self._executor.idle and self._marks.idle)
@@ -336,21 +367,28 @@ class Driver:
     def _make_parts(self) -> None:
         config, ports, store = self._config, self._ports, self._store
         self._verified = Verified()
+        self._rules = RulesWatch(config.rules, ports.log)
         self._mempool = Mempool(config.mempool)
         self._waiters = Waiters()
         self._marks = Marks(store, ports.disk, self._on_certified, self._failed)
         shared = (self._mempool, self._verified, self._marks, self.counters)
-        self._loop = RaftLoop(config, ports, store, self._voters, shared, self._hooks())
+        self._loop = RaftLoop(config, ports, store, shared, self._hooks())
         self._raft = self._loop.raft
         self._handover = Handover(HandoverParts(self._raft, ports.peers, ports.clock, ports.log))
         self._barriers = Barriers(
             config.boot, self._raft.read_index, 2 * config.election_ticks * config.tick_ms
         )
         self._executor = Executor(
-            self._state, store, (config.node_id, config.key), ports.execute, self._on_executed, self._failed
+            self._state,
+            store,
+            (config.node_id, config.key),
+            config.rules,
+            ports.execute,
+            self._on_executed,
+            self._failed,
         )
         self._seals = self._make_seals()
-        self._admission = Admission(store, self._mempool, lambda: self._executed)
+        self._admission = Admission(store, self._mempool, config.rules, lambda: self._executed)
         self._submissions = self._make_submissions()
         self._watch = self._make_watch()
 
@@ -358,6 +396,7 @@ class Driver:
         """What Raft's side of the node calls; parts that are made later are looked up when it does."""
         return Hooks(
             executed=lambda: self._executed,
+            certified=lambda: self._standing.certified,
             commit=lambda committed: self._executor.execute(committed),
             confirm=lambda read: self._barriers.confirm(read, self.executed_height),
             lead_changed=self._lead_changed,
@@ -372,12 +411,12 @@ class Driver:
     def _make_seals(self) -> SealExchange:
         parts = ExchangeParts(
             node_id=self._config.node_id,
-            voters=self._voters,
+            members=lambda: self._executed.registry.membership.membership.nodes,
             store=self._store,
             marks=self._marks,
             peers=self._ports.peers,
             log=self._ports.log,
-            certifiers=lambda: self._executed.registry.certifiers_at(self._executed.progress.height + 1),
+            certifying=lambda: Certifying(self._executed.registry, self._executed.progress.height),
         )
         return SealExchange(parts, self._executed.progress.height, self._standing.certified)
 

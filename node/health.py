@@ -18,6 +18,8 @@ READY_LAG_BLOCKS = 64
 def why_not_ready(driver: Driver) -> str | None:
     """Why this node can't take payments now, or None where it can."""
     status = driver.status()
+    if status.membership.is_let_go:
+        return "retired: the members let this node go; stop it, it hears of nothing any more"
     if status.leader_id is None or not status.has_quorum:
         return "no leader with a majority behind it is known"
     behind = status.committed_height - status.executed_height

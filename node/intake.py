@@ -6,21 +6,24 @@ what is decided about a message (step it, hold it, cut it short, check it, distr
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from consensus.messages import AppendEntries, Entry, EntryType
-from ledger.block import InvalidBlock, check_header, decode_block, decode_body, is_opening
+from ledger.block import InvalidBlock, check_header, decode_block, decode_body
 from ledger.codec import Malformed
 from ledger.records import Progress
 from ledger.registry import Registry
+from ledger.rules.base import RuleSet
 from ledger.schedule import LOOK_BACK
 from ledger.state import scheduled
 from node.log_tail import Checked, Link, LogTail, link_after
+from node.membership import entry_type
 from node.ports import Clock, Log, Timers, Worker
+from node.rules_watch import first_missing, rules_of
 from node.verifier import Verified, reason_against
 
 MAX_QUEUED = 256
@@ -77,6 +80,7 @@ class Surroundings:
     worker: Worker
     log: Log
     verified: Verified
+    rules: Mapping[int, RuleSet]
     executed: Callable[[], Executed]
     term: Callable[[], int]
     step: Callable[[AppendEntries, tuple[Checked, ...]], None]
@@ -190,11 +194,13 @@ class Intake:
 
     def _within_look_back(self, new: Sequence[Entry]) -> tuple[Entry, ...]:
         """The first of them that may be acknowledged: ordinary blocks up to LOOK_BACK above the executed
-        one.
+        one, and none from where this program lacks the rules.
         """
-        limit = self._tail.executed + LOOK_BACK
+        executed = self._tail.executed
+        missing = first_missing(self._around.executed().registry, executed + 1, self._around.rules)
         for position, entry in enumerate(new):
-            if entry.index > limit and entry.type is not EntryType.OPENING:
+            too_new = entry.index > executed + LOOK_BACK and entry.type is not EntryType.OPENING
+            if too_new or (missing is not None and entry.index >= missing.from_height):
                 return tuple(new[:position])
         return tuple(new)
 
@@ -230,10 +236,10 @@ class Intake:
         if link is None:
             self._distrust(queue, message, InvalidEntry(new[0], "its parent is below the executed block"))
             return
-        executed, verified = self._around.executed(), self._around.verified
+        executed, verified, rules = self._around.executed(), self._around.verified, self._around.rules
         queue.busy = True
         self._around.worker.submit(
-            lambda: check_entries(new, link, executed, verified),
+            lambda: check_entries(new, link, executed, rules, verified),
             lambda result: self._after_check(queue, message, result),
             self._around.failed,
         )
@@ -297,31 +303,37 @@ def _size_bytes(message: AppendEntries) -> int:
 
 
 def check_entries(
-    entries: Sequence[Entry], link: Link, executed: Executed, verified: Verified
+    entries: Sequence[Entry],
+    link: Link,
+    executed: Executed,
+    rules: Mapping[int, RuleSet],
+    verified: Verified,
 ) -> list[Checked] | InvalidEntry:
     """Check blocks that follow each other from `link` on, signatures included. Runs on the verify worker."""
     checked: list[Checked] = []
     for entry in entries:
         try:
-            checked.append(_check_entry(entry, link, executed, verified))
+            checked.append(_check_entry(entry, link, executed, rules, verified))
         except (InvalidBlock, Malformed) as error:
             return InvalidEntry(entry, error.reason)
         link = link_after(link, checked[-1].block)
     return checked
 
 
-def _check_entry(entry: Entry, link: Link, executed: Executed, verified: Verified) -> Checked:
+def _check_entry(
+    entry: Entry, link: Link, executed: Executed, rules: Mapping[int, RuleSet], verified: Verified
+) -> Checked:
     block = decode_block(entry.data)
     header = block.header
     if (header.height, header.term) != (entry.index, entry.term):
         raise InvalidBlock(
             f"entry {entry.index} of term {entry.term} holds the block {header.height} of term {header.term}"
         )
-    if is_opening(block, link.parent) != (entry.type is EntryType.OPENING):
+    if entry.type is not entry_type(block, link.parent):
         raise InvalidBlock(f"block {header.height} is sent as an entry of type {entry.type.name.lower()}")
     values = scheduled(executed.progress, executed.registry, header.height, link_after(link, block).basis)
     check_header(block, link.parent, values)
-    envelopes = decode_body(block, values, verified.envelopes)
+    envelopes = decode_body(block, values, rules_of(header, rules).bodies, verified.envelopes)
     for index, envelope in enumerate(envelopes):
         reason = None if verified.get(envelope.leaf_hash) is not None else reason_against(envelope)
         if reason is not None:

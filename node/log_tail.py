@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 from consensus.errors import InvariantBroken
 from consensus.membership import MembershipAt
-from consensus.messages import Entry, HardState, Membership
+from consensus.messages import Entry, HardState
 from consensus.storage import entry_size_bytes, limit_bytes
 from ledger.block import Block, Parent, decode_block, parent_of
 from ledger.envelope import Envelope
 from ledger.state import basis_height
+from node.membership import raft_membership
 from node.records import CorruptRecord, block_key
 from node.store import Store
 
@@ -45,10 +46,12 @@ def link_after(link: Link, block: Block) -> Link:
 class LogTail:
     """A consensus LogStorage, plus what is known of every block above the executed height."""
 
-    def __init__(self, store: Store, executed: Link, voters: Sequence[str]) -> None:
-        """Begin from the stored log; `executed` is the last executed block, of a height within that log."""
+    def __init__(self, store: Store, executed: Link, changed_height: int) -> None:
+        """Begin from the stored log; `executed` is the last executed block, of a height within that log, and
+        `changed_height` that of the block which put the membership after it in force.
+        """
         self._store = store
-        self._membership = Membership(tuple(voters))
+        self._changed_height = changed_height
         self._entries: dict[int, Entry] = {}
         self._cached_bytes = 0
         self._staged: dict[tuple[int, int], Checked] = {}
@@ -65,8 +68,17 @@ class LogTail:
         return self._store.hard_state()
 
     def memberships(self) -> tuple[MembershipAt, ...]:
-        """The voters of genesis."""
-        return (MembershipAt(0, self._membership),)
+        """What is in force after the executed block, and what later blocks of the stored log change; only
+        asked when Raft is made.
+        """
+        before = self._links[self.executed].parent
+        found = [MembershipAt(self._changed_height, raft_membership(before.membership))]
+        for height in range(self.executed + 1, self.last_height + 1):
+            parent = self._links[height].parent
+            if parent.membership_version != before.membership_version:
+                found.append(MembershipAt(height, raft_membership(parent.membership)))
+            before = parent
+        return tuple(found)
 
     def first_index(self) -> int:
         """After the blocks whose bodies are no longer held here."""

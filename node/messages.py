@@ -13,6 +13,7 @@ from consensus.errors import MalformedMessage
 MAX_INTEGER = 2**63 - 1
 MAX_FORWARDED_ENVELOPES = 1_000
 MAX_SEAL_BYTES = 1_024
+MAX_CERTIFICATE_BYTES = 64 * 1024
 
 Height = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
 Hash = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
@@ -68,6 +69,12 @@ class NeedSeals(msgspec.Struct, frozen=True, tag=6, array_like=True, forbid_unkn
     last: Height
 
 
+class HeldCertificate(msgspec.Struct, frozen=True, tag=8, array_like=True, forbid_unknown_fields=True):
+    """A certificate that the sender holds, for whoever lacks it; it proves itself."""
+
+    certificate: Annotated[bytes, msgspec.Meta(max_length=MAX_CERTIFICATE_BYTES)]
+
+
 class AskTransfer(msgspec.Struct, frozen=True, tag=7, array_like=True, forbid_unknown_fields=True):
     """A follower asks the leader of `term` to hand over, because of `reason` (a word for the log)."""
 
@@ -75,7 +82,7 @@ class AskTransfer(msgspec.Struct, frozen=True, tag=7, array_like=True, forbid_un
     reason: Annotated[str, msgspec.Meta(max_length=200)]
 
 
-NodeMessage = Hello | RaftFrame | Forward | Refused | SealShare | NeedSeals | AskTransfer
+NodeMessage = Hello | RaftFrame | Forward | Refused | SealShare | NeedSeals | HeldCertificate | AskTransfer
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[NodeMessage] = msgspec.msgpack.Decoder(NodeMessage)

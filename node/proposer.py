@@ -3,21 +3,23 @@
 It must not know followers or the disk. Whether and when is the batcher's word; what is valid is the ledger's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from consensus.errors import ConsensusError, InvariantBroken
-from consensus.messages import EntryType
 from consensus.raft import Raft, Role
 from ledger.block import Block, Scheduled, make_block
 from ledger.envelope import Envelope
 from ledger.keys import sign
+from ledger.membership import Change, is_finished
+from ledger.rules.base import RuleSet
 from ledger.state import scheduled
 from node import batcher
 from node.intake import Executed
 from node.log_tail import Checked, LogTail
+from node.membership import Situation, entry_type, step_due
 from node.mempool import Mempool
 from node.ports import Clock, TimerHandle, Timers
 
@@ -36,7 +38,9 @@ class ProposerParts:
     raft: Raft
     tail: LogTail
     mempool: Mempool
+    rules: Mapping[int, RuleSet]
     executed: Callable[[], Executed]
+    certified: Callable[[], int]
     expire: Callable[[Envelope], None]
     wake: Callable[[], None]
 
@@ -65,7 +69,7 @@ class Proposer:
         if parts.raft.role is not Role.LEADER or parts.raft.term != term or self._opened_term == term:
             return False
         block = self._make(self._values(opening=True), ())
-        if not self._propose(Checked(block, ()), EntryType.OPENING):
+        if not self._propose(Checked(block, ())):
             return False
         self._opened_term = term
         return True
@@ -76,6 +80,11 @@ class Proposer:
         if parts.raft.role is not Role.LEADER or parts.raft.term != self._opened_term:
             return False
         values = self._values(opening=False)
+        if values.rules not in parts.rules:
+            return False
+        change = self._change_due(values)
+        if change is not None:
+            return self._propose_batch(values, change)
         delay_ms = batcher.delay_ms(self._pace(values))
         if delay_ms is None:
             return False
@@ -84,7 +93,18 @@ class Proposer:
             return False
         return self._propose_batch(values)
 
-    def _propose_batch(self, values: Scheduled) -> bool:
+    def _change_due(self, values: Scheduled) -> Change | None:
+        """The change of the membership that the next block should carry, if that is for now."""
+        parts = self._parts
+        parent = parts.tail.last_link.parent
+        if is_finished(parent.membership, values.membership_decision[1]):
+            return None
+        if parts.tail.last_height >= parts.tail.executed + batcher.MAX_UNEXECUTED:
+            return None
+        return step_due(Situation(parts.raft.status(), parent, values, parts.certified()))
+
+    def _propose_batch(self, values: Scheduled, change: Change | None = None) -> bool:
+        """Propose what waits and fits, in a block that takes this step of the membership, if any."""
         parts = self._parts
         time_ms = max(parts.clock.now_ms(), parts.tail.last_link.parent.time_ms)
         crowded = batcher.is_crowded(parts.mempool.waiting_count, parts.mempool.size_bytes, values)
@@ -92,10 +112,10 @@ class Proposer:
         batch = batcher.choose(waiting, values, time_ms)
         for envelope in batch.expired:
             parts.expire(envelope)
-        if not batch.envelopes and not values.activation_waits:
+        if not batch.envelopes and not values.activation_waits and change is None:
             return False
-        block = self._make(values, batch.envelopes)
-        if not self._propose(Checked(block, batch.envelopes), EntryType.NORMAL):
+        block = self._make(values, batch.envelopes, change)
+        if not self._propose(Checked(block, batch.envelopes)):
             return False
         parts.mempool.mark_proposed([envelope.signing_hash for envelope in batch.envelopes])
         self._last_ms = parts.clock.monotonic_ms()
@@ -103,9 +123,10 @@ class Proposer:
         self.proposed_count += 1
         return True
 
-    def _propose(self, checked: Checked, type_: EntryType) -> bool:
+    def _propose(self, checked: Checked) -> bool:
         """Put a block into the log. Raft may refuse (handing over, or full): what waits goes on waiting."""
         parts = self._parts
+        type_ = entry_type(checked.block, parts.tail.last_link.parent)
         parts.tail.stage(checked)
         try:
             parts.raft.propose(checked.block.raw, type_)
@@ -122,7 +143,9 @@ class Proposer:
         height = link.parent.height + 1
         return scheduled(executed.progress, executed.registry, height, link.basis if opening else height)
 
-    def _make(self, values: Scheduled, envelopes: tuple[Envelope, ...]) -> Block:
+    def _make(
+        self, values: Scheduled, envelopes: tuple[Envelope, ...], change: Change | None = None
+    ) -> Block:
         parts = self._parts
         return make_block(
             parent=parts.tail.last_link.parent,
@@ -131,6 +154,7 @@ class Proposer:
             time_ms=parts.clock.now_ms(),
             proposer=parts.node_id,
             boot=parts.boot,
+            change=change,
             body=[envelope.raw for envelope in envelopes],
             leaf_hashes=tuple([envelope.leaf_hash for envelope in envelopes]),
             sign=lambda digest: sign(parts.key, digest),

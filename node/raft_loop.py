@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from consensus.errors import MalformedMessage
-from consensus.membership import decode_membership
 from consensus.messages import (
     AppendEntries,
     Heartbeat,
@@ -31,6 +30,7 @@ from node.intake import Executed, Intake, InvalidEntry, Surroundings
 from node.log_tail import Checked, Link, LogTail
 from node.log_writer import LogWriter
 from node.marks import Marks
+from node.membership import membership_in
 from node.mempool import Mempool
 from node.messages import RaftFrame
 from node.proposer import Proposer, ProposerParts
@@ -50,6 +50,7 @@ class Hooks:
     """
 
     executed: Callable[[], Executed]
+    certified: Callable[[], int]
     commit: Callable[[Committed], None]
     confirm: Callable[[ReadState], None]
     lead_changed: Callable[[], None]
@@ -69,7 +70,6 @@ class RaftLoop:
         config: DriverConfig,
         ports: Ports,
         store: Store,
-        voters: tuple[str, ...],
         shared: tuple[Mempool, Verified, Marks, Counter[str]],
         hooks: Hooks,
     ) -> None:
@@ -82,7 +82,7 @@ class RaftLoop:
         executed = hooks.executed()
         progress = executed.progress
         link = Link(executed_parent(progress, executed.registry), progress.basis_height)
-        self.tail = LogTail(store, link, voters)
+        self.tail = LogTail(store, link, executed.registry.membership.changed_height)
         self.raft = Raft(_raft_config(config, ports, progress.height), self.tail)
         self._writer = LogWriter(store, ports.disk, self._synced, hooks.turn, hooks.failed)
         self._intake = self._make_intake()
@@ -129,8 +129,9 @@ class RaftLoop:
         self._ports.log.warning("malformed_frame", sender=sender, reason=reason)
 
     def _step(self, message: Message) -> None:
-        if isinstance(message, InstallSnapshot):
-            return  # This version keeps the whole log, so no honest leader sends one.
+        if isinstance(message, InstallSnapshot) and not self._holds(message):
+            self._ports.need_snapshot()
+            return
         if isinstance(message, AppendEntries | Heartbeat):
             if not self._believes(message.sender, message.term):
                 self._counters["distrusted_messages"] += 1
@@ -139,6 +140,11 @@ class RaftLoop:
                 self._intake.offer(message)
                 return
         self.raft.step(message)
+
+    def _holds(self, message: InstallSnapshot) -> bool:
+        """Whether the log holds what the snapshot would bring: Raft then says so, and the leader goes on."""
+        index, tail = message.meta.index, self.tail
+        return index <= tail.executed or (index <= tail.last_height and tail.term(index) == message.meta.term)
 
     def _believes(self, sender: str, term: int) -> bool:
         """Whether the sender is listened to as the leader of `term`. Who isn't loses its followers, and an
@@ -225,6 +231,7 @@ class RaftLoop:
             worker=ports.verify,
             log=ports.log,
             verified=self._verified,
+            rules=self._config.rules,
             executed=self._hooks.executed,
             term=lambda: self.raft.term,
             step=self._step_checked,
@@ -243,7 +250,9 @@ class RaftLoop:
             raft=self.raft,
             tail=self.tail,
             mempool=self._mempool,
+            rules=self._config.rules,
             executed=self._hooks.executed,
+            certified=self._hooks.certified,
             expire=self._hooks.expire,
             wake=self._hooks.turn,
         )
@@ -255,7 +264,7 @@ def _raft_config(config: DriverConfig, ports: Ports, applied: int) -> Config:
         id=config.node_id,
         applied=applied,
         random=ports.random,
-        membership_in=decode_membership,
+        membership_in=membership_in,
         election_ticks=config.election_ticks,
         heartbeat_ticks=config.heartbeat_ticks,
     )

@@ -64,12 +64,31 @@ class StopReason:
 
 @dataclass(frozen=True, slots=True)
 class PeerView:
-    """What this node knows of another: whether linked, and (leader only) how far its log matches."""
+    """What this node knows of another member: whether it votes, whether linked, and (leader only) how far its
+    log matches.
+    """
 
     node_id: str
     connected: bool
     match: int
     sealed_height: int
+    votes: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipStatus:
+    """Who makes up the cluster after the executed height, as lists of node ids.
+
+    While `outgoing` isn't empty, majorities of it and of `voters` decide together. `is_pending` says that
+    what the members decided isn't carried out yet, `is_let_go` that this node is out, or as good as.
+    """
+
+    version: int
+    voters: tuple[str, ...]
+    outgoing: tuple[str, ...] = ()
+    learners: tuple[str, ...] = ()
+    is_pending: bool = False
+    is_let_go: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,5 +107,7 @@ class DriverStatus:
     executed_time_ms: int
     pending: int
     pending_bytes: int
+    membership: MembershipStatus
     peers: tuple[PeerView, ...]
     counters: dict[str, int]
+    missing_rules: tuple[int, int] | None = None

@@ -7,11 +7,11 @@ raised.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ledger.certificate import Certifiers
 from ledger.keys import tagged_hash
+from node.certifying import Certifying
 from node.executor import Done
 from node.marks import Marks
-from node.messages import NeedSeals, SealShare
+from node.messages import HeldCertificate, NeedSeals, SealShare
 from node.ports import Log, Peers
 from node.sealer import Around, Contradiction, Sealer
 from node.store import Store
@@ -22,15 +22,15 @@ ANSWERED_SEALS = 16
 
 @dataclass(frozen=True, slots=True)
 class ExchangeParts:
-    """What the exchange works with; `voters` are all nodes that certify, this one among them."""
+    """What the exchange works with; `members` are all nodes of the membership in force."""
 
     node_id: str
-    voters: tuple[str, ...]
+    members: Callable[[], tuple[str, ...]]
     store: Store
     marks: Marks
     peers: Peers
     log: Log
-    certifiers: Callable[[], Certifiers]
+    certifying: Callable[[], Certifying]
 
 
 class SealExchange:
@@ -40,7 +40,12 @@ class SealExchange:
         """Go on from what is stored: executed and certified up to these heights."""
         self._parts = parts
         around = Around(
-            parts.node_id, parts.store.network_id, parts.certifiers, parts.marks.certificate, self._two_faced
+            parts.node_id,
+            parts.store.network_id,
+            parts.certifying,
+            self._seal_at,
+            parts.marks.certificate,
+            self._two_faced,
         )
         self._sealer = Sealer(around, executed, certified, parts.store.own_seal)
         self.refused_count = 0
@@ -68,23 +73,47 @@ class SealExchange:
             self._keep(error)
             raise
         if reason is not None:
-            self.refused_count += 1
-            parts.log.warning("seal_refused", sender=sender, reason=reason)
+            self._refuse(sender, reason)
             return
         parts.marks.sealed(sender, self._sealer.sealed_by.get(sender, 0))
+
+    def receive_certificate(self, sender: str, message: HeldCertificate) -> None:
+        """A certificate that another node holds; raises Contradiction.
+
+        Where it was a hand-over's, the next one is asked for at once: who joins late has many to follow.
+        """
+        before = self._sealer.certified
+        try:
+            reason = self._sealer.receive_certificate(message.certificate)
+        except Contradiction as error:
+            self._keep(error)
+            raise
+        missing = self._sealer.missing()
+        if reason is not None:
+            self._refuse(sender, reason)
+        elif missing is not None and self._sealer.certified > before:
+            self._parts.peers.send(sender, NeedSeals(*missing))
 
     def ask(self) -> None:
         """Ask for what is missing, if the certificate of an executed height is late."""
         sealer = self._sealer
         late = sealer.certified < min(sealer.executed, self._asked_at)
         self._asked_at = sealer.executed
-        if late:
+        missing = sealer.missing() if late else None
+        if missing is not None:
             for node in self._others():
-                self._parts.peers.send(node, NeedSeals(sealer.certified + 1, sealer.executed))
+                self._parts.peers.send(node, NeedSeals(*missing))
 
     def answer(self, sender: str, message: NeedSeals) -> None:
-        """Send the asking node the highest of this node's seals that it can use."""
+        """Send the asking node the highest of this node's seals that it can use; or the certificate, where
+        it asks for that of a hand-over, and those who signed it may be gone.
+        """
         parts = self._parts
+        is_handover = parts.certifying().handover_after(message.last - 1) == message.last
+        held = parts.store.certificate(message.last) if is_handover else None
+        if held is not None:
+            parts.peers.send(sender, HeldCertificate(held))
+            return
         last = min(message.last, self._sealer.executed)
         for height in range(max(message.first, last - ANSWERED_SEALS + 1, 1), last + 1):
             own = parts.store.own_seal(height)
@@ -92,7 +121,15 @@ class SealExchange:
                 parts.peers.send(sender, SealShare(own.seal, own.signature))
 
     def _others(self) -> list[str]:
-        return [node for node in self._parts.voters if node != self._parts.node_id]
+        return [node for node in self._parts.members() if node != self._parts.node_id]
+
+    def _seal_at(self, height: int) -> bytes | None:
+        block = self._parts.store.header(height)
+        return None if block is None else block.seal
+
+    def _refuse(self, sender: str, reason: str) -> None:
+        self.refused_count += 1
+        self._parts.log.warning("seal_refused", sender=sender, reason=reason)
 
     def _two_faced(self, node: str, height: int, evidence: bytes) -> None:
         """A node signed two seals of one height: kept, once a node, for whoever asks whose fault it was."""

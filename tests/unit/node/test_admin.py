@@ -18,7 +18,7 @@ from node.handover import HandoverRefused
 from node.metrics import Metrics
 from node.peers import LinkCounters
 from node.report import NodeReport, PeerReport
-from node.results import DriverStatus, PeerView
+from node.results import DriverStatus, MembershipStatus, PeerView
 
 NETWORK = "testnet"
 NOW = datetime.datetime.now(datetime.UTC)
@@ -152,6 +152,7 @@ def status(**changes: int | str | bool) -> DriverStatus:
         "executed_time_ms": 5_000,
         "pending": 4,
         "pending_bytes": 900,
+        "membership": MembershipStatus(1, ("alpha-1", "bravo-1", "charlie-1")),
         "peers": (PeerView("bravo-1", True, 11, 8), PeerView("charlie-1", False, 0, 0)),
         "counters": {"refused_expired": 2},
     }

@@ -17,15 +17,19 @@ from ledger.certificate import (
 from ledger.certificate import certifiers_hash as hash_of
 from ledger.codec import decode
 from ledger.keys import public_bytes, sign
+from node.certifying import Certifying
 from node.messages import SealShare
 from node.sealer import MAX_AHEAD, Around, Contradiction, Sealer
 from node.store import OwnSeal
 from tests.simulation.cluster.bank import key_of
+from tests.unit.node.harness import Node
 
 NETWORK = bytes(31) + b"\x07"
 CERTIFIERS = Certifiers(
     0, tuple(Certifier(f"n{i}", f"bank{i}", public_bytes(key_of(f"n{i}"))) for i in range(3))
 )
+
+REGISTRY = Node("n0", 3).driver.executed.registry
 
 
 def seal(height: int, header: int = 1, state: int = 1, network: bytes = NETWORK) -> bytes:
@@ -65,7 +69,8 @@ class Sealing:
         around = Around(
             "n0",
             NETWORK,
-            lambda: CERTIFIERS,
+            lambda: Certifying(REGISTRY, self.sealer.executed),
+            lambda height: None,
             self.formed.__setitem__,
             lambda *found: self.two_faced.append(found),
         )
@@ -175,7 +180,9 @@ def test_seals_far_ahead_are_not_kept() -> None:
 def test_own_seals_are_read_back_after_a_restart() -> None:
     """What wasn't certified when the process ended still counts."""
     formed: dict[int, bytes] = {}
-    around = Around("n0", NETWORK, lambda: CERTIFIERS, formed.__setitem__, lambda *found: None)
+    around = Around(
+        "n0", NETWORK, lambda: Certifying(REGISTRY, 3), seal, formed.__setitem__, lambda *found: None
+    )
     sealer = Sealer(around, 3, 1, lambda height: own(seal(height)))
     sealer.receive("n1", share("n1", seal(3)))
     assert list(formed) == [3]

@@ -1,0 +1,87 @@
+"""The membership of the cluster between the chain and Raft: how blocks name it, and what a leader does next.
+
+It must not know how blocks are proposed or leadership moves. The chain says which step comes next
+(ledger/membership.py), Raft whether it may be taken now; here stands when it is wise to take it.
+"""
+
+from dataclasses import dataclass
+
+from consensus.messages import EntryType
+from consensus.messages import Membership as RaftMembership
+from consensus.raft import Status
+from ledger.block import Block, Parent, Scheduled, decode_block, is_opening
+from ledger.membership import Change, Membership, next_change
+
+CAUGHT_UP_BLOCKS = 32
+"""A learner this far behind the leader's log or less may vote: it won't hold up the next blocks for long."""
+
+
+def raft_membership(membership: Membership) -> RaftMembership:
+    """The chain's membership as the consensus core has it."""
+    return RaftMembership(membership.voters, membership.outgoing, membership.learners)
+
+
+def membership_in(block_raw: bytes) -> RaftMembership:
+    """The membership that a block puts in force, which is sent as a MEMBERSHIP entry; raises Malformed."""
+    return raft_membership(decode_block(block_raw).header.change[0].membership)
+
+
+def entry_type(block: Block, parent: Parent) -> EntryType:
+    """As which type of entry a block stands in Raft's log."""
+    if is_opening(block, parent):
+        return EntryType.OPENING
+    return EntryType.MEMBERSHIP if block.header.change else EntryType.NORMAL
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What a leader judges by: the end of its log, what was decided, and how far things have come.
+
+    `certified` is the height up to which this node holds certificates.
+    """
+
+    raft: Status
+    parent: Parent
+    scheduled: Scheduled
+    certified: int
+
+
+def step_due(situation: Situation) -> Change | None:
+    """The change that the next block should carry, or None where there is none or it must wait.
+
+    A learner is taken in at once; it votes once it has caught up. A joint membership is left by one who
+    stays, when its beginning is certified; who was let go is dropped when that leave is: the old certifiers
+    have then handed over to the new.
+    """
+    parent = situation.parent
+    change = next_change(parent.membership, situation.scheduled.membership_decision)
+    if change is None or situation.raft.membership_index > situation.raft.commit:
+        return None
+    current, following = parent.membership, change.membership
+    is_certified = situation.certified >= situation.raft.membership_index
+    if current.outgoing:
+        due = is_certified and situation.raft.id in current.voters
+    elif following.outgoing:
+        due = _have_caught_up(situation.raft, set(following.voters) - set(current.voters))
+    else:
+        due = is_certified or not set(current.nodes) - set(following.nodes)
+    return change if due else None
+
+
+def must_hand_over(raft: Status) -> bool:
+    """Whether this node leads a joint membership that it won't be a voter of: another must end that."""
+    return (
+        bool(raft.membership.outgoing)
+        and raft.id not in raft.membership.voters
+        and raft.membership_index <= raft.commit
+        and raft.transferee is None
+    )
+
+
+def _have_caught_up(raft: Status, nodes: set[str]) -> bool:
+    close = {
+        peer.id
+        for peer in raft.peers
+        if peer.recently_active and peer.match + CAUGHT_UP_BLOCKS >= raft.last_index
+    }
+    return nodes <= close
