@@ -15,19 +15,23 @@ from api.render import (
     asset_shape,
     cluster_shape,
     member_shape,
+    membership_shape,
     network_shape,
     node_shape,
     outcome_shape,
+    rules_shape,
     schedule_shape,
 )
 from api.shapes import (
     AssetsShape,
     ClusterShape,
+    MembershipShape,
     MembersShape,
     NetworkShape,
     NodesShape,
     OutcomesShape,
     ParameterScheduleShape,
+    RulesShape,
 )
 from ledger.outcome import Outcome
 
@@ -68,6 +72,20 @@ async def get_parameters(request: Request, query: ReadParameters) -> Response:
     """The network's parameters, in force and scheduled."""
     host = await ready(request, query)
     return answer(request, schedule_shape(await host.parameters()))
+
+
+@router.get("/membership", **documented("getMembership", MembershipShape, 400, 406, 503))
+async def get_membership(request: Request, query: ReadParameters) -> Response:
+    """Which nodes make up the cluster, and the newest decision about it."""
+    host = await ready(request, query)
+    return answer(request, membership_shape(await host.membership()))
+
+
+@router.get("/rules", **documented("getRules", RulesShape, 400, 406, 503))
+async def get_rules(request: Request, query: ReadParameters) -> Response:
+    """The version of the rules that blocks follow, in force and scheduled."""
+    host = await ready(request, query)
+    return answer(request, rules_shape(await host.rules()))
 
 
 @router.get("/outcomes", **documented("listOutcomes", OutcomesShape, 400, 406, 503))

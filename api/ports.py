@@ -15,8 +15,10 @@ import msgspec
 if TYPE_CHECKING:
     from ledger.genesis import Parameters
     from ledger.json_form import Names
+    from ledger.membership import Decision, MembershipRecord
     from ledger.outcome import Outcome
     from ledger.records import Account, AssetRecord, MemberRecord, NodeRecord
+    from ledger.registry import Registry
 
 
 class Wait(StrEnum):
@@ -158,6 +160,41 @@ class ParametersView(msgspec.Struct, frozen=True):
     version: int
     current: Parameters
     schedule: tuple[tuple[int, Parameters], ...]
+
+
+class MembershipView(msgspec.Struct, frozen=True):
+    """Which nodes make up the cluster after the executed height, and the newest decision about it.
+
+    `pending`: the decision is not in force yet, or not carried out.
+    """
+
+    membership: MembershipRecord
+    certificate_rule: int
+    decision_version: int
+    from_height: int
+    decision: Decision
+    pending: bool
+
+
+def membership_view(registry: Registry, height: int) -> MembershipView:
+    """What a registry says of the cluster's membership once `height` is executed."""
+    from_height, newest = registry.membership_decisions.entries[-1]
+    return MembershipView(
+        membership=registry.membership,
+        certificate_rule=registry.parameters_at(height + 1).certificate_rule,
+        decision_version=registry.membership_decisions.version,
+        from_height=from_height,
+        decision=newest,
+        pending=registry.membership_pending(height + 1),
+    )
+
+
+class RulesView(msgspec.Struct, frozen=True):
+    """The version of the rules in force at the next height, and their schedule (from_height ascending)."""
+
+    version: int
+    current: int
+    schedule: tuple[tuple[int, int], ...]
 
 
 class NetworkView(msgspec.Struct, frozen=True):
@@ -310,6 +347,14 @@ class Host(Protocol):
 
     async def parameters(self) -> ParametersView:
         """The parameters and their schedule."""
+        ...
+
+    async def membership(self) -> MembershipView:
+        """Which nodes make up the cluster, and what is decided about it."""
+        ...
+
+    async def rules(self) -> RulesView:
+        """The rules in force and their schedule."""
         ...
 
     def network(self) -> NetworkView:

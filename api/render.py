@@ -15,12 +15,14 @@ from api.ports import (
     ClusterView,
     HistoryEntry,
     HistoryPage,
+    MembershipView,
     NetworkView,
     ParametersView,
     PaymentView,
     PeerView,
     Place,
     ProofView,
+    RulesView,
     SimulateAnswer,
     SubmitAnswer,
 )
@@ -29,10 +31,13 @@ from api.shapes import (
     AssetShape,
     BlockShape,
     CertificateShape,
+    ChangeShape,
     ClusterShape,
+    DecisionShape,
     EntryShape,
     HistoryShape,
     MemberShape,
+    MembershipShape,
     NetworkShape,
     NodeShape,
     OutcomeShape,
@@ -44,6 +49,8 @@ from api.shapes import (
     PolicyKeyShape,
     PolicyShape,
     ProofShape,
+    RulesShape,
+    ScheduledRulesShape,
     ScheduledShape,
     SignatureShape,
     SimulateShape,
@@ -54,18 +61,28 @@ from ledger.amounts import format_amount
 from ledger.block import Header, block_hash
 from ledger.bodies import Flag
 from ledger.certificate import decode_certificate, decode_seal, seal_hash
-from ledger.codec import decode
+from ledger.codec import decode, optional
 from ledger.envelope import MAX_SIGNERS, Envelope, EnvelopeLimits, decode_envelope
 from ledger.json_form import KIND_NAMES, Names, envelope_to_json, format_uuid
+from ledger.membership import Change
 from ledger.outcome import OUTCOMES, Outcome
 from ledger.parameters import PARAMETER_RANGES, CertificateRule, Parameters
 from ledger.policy import Policy
-from ledger.records import REGISTERED, RETIRED, VOTING, Account, AssetRecord, MemberRecord, NodeRecord
+from ledger.records import (
+    LEARNER,
+    REGISTERED,
+    RETIRED,
+    VOTING,
+    Account,
+    AssetRecord,
+    MemberRecord,
+    NodeRecord,
+)
 
 STORED_LIMITS: Final = EnvelopeLimits(PARAMETER_RANGES["envelope_bytes"][1], MAX_SIGNERS)
 """The formats' own bounds: what is on the chain was checked against the parameters of its day."""
 
-_NODE_STATUS: Final = {REGISTERED: "registered", VOTING: "voting", RETIRED: "retired"}
+_NODE_STATUS: Final = {REGISTERED: "registered", VOTING: "voting", RETIRED: "retired", LEARNER: "learner"}
 
 
 def outcome_shape(outcome: Outcome) -> OutcomeShape:
@@ -263,10 +280,21 @@ def block_shape(block: StoredHeader) -> BlockShape:
         boot=header.boot.hex(),
         rules=header.rules,
         membership_version=header.membership_version,
+        change=None if not header.change else change_shape(header.change[0]),
         tx_root=header.tx_root.hex(),
         tx_count=header.tx_count,
         body_bytes=header.body_bytes,
         signature=block.signature.hex(),
+    )
+
+
+def change_shape(change: Change) -> ChangeShape:
+    """The membership that a block puts in force."""
+    return ChangeShape(
+        decision_version=change.decision_version,
+        voters=change.voters,
+        outgoing=change.outgoing,
+        learners=change.learners,
     )
 
 
@@ -342,6 +370,33 @@ def schedule_shape(view: ParametersView) -> ParameterScheduleShape:
     return ParameterScheduleShape(
         version=view.version, current=parameters_shape(view.current), schedule=schedule
     )
+
+
+def membership_shape(view: MembershipView) -> MembershipShape:
+    """Who makes up the cluster, and the newest decision about it."""
+    record, decision = view.membership, view.decision
+    return MembershipShape(
+        version=record.version,
+        voters=record.voters,
+        outgoing=record.outgoing,
+        learners=record.learners,
+        changed_height=record.changed_height,
+        certificate_rule=CertificateRule(view.certificate_rule).name.lower(),
+        decision=DecisionShape(
+            version=view.decision_version,
+            from_height=view.from_height,
+            add=optional(decision.add),
+            voting=decision.voting,
+            remove=optional(decision.remove),
+            pending=view.pending,
+        ),
+    )
+
+
+def rules_shape(view: RulesView) -> RulesShape:
+    """The version of the rules in force and the whole schedule."""
+    schedule = tuple(ScheduledRulesShape(height, rules) for height, rules in view.schedule)
+    return RulesShape(version=view.version, current=view.current, schedule=schedule)
 
 
 def network_shape(view: NetworkView) -> NetworkShape:

@@ -167,8 +167,17 @@ class ProofShape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     certificate: bytes | None = None
 
 
-class BlockShape(msgspec.Struct, frozen=True, kw_only=True):
-    """A block's header, as docs/formats.md has it, and its hash."""
+class ChangeShape(msgspec.Struct, frozen=True, kw_only=True):
+    """The membership after a block, and the version of the decision that it carries out."""
+
+    decision_version: int
+    voters: tuple[str, ...]
+    outgoing: tuple[str, ...]
+    learners: tuple[str, ...]
+
+
+class BlockShape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A block's header, as docs/formats.md has it, and its hash; `change` where the membership changes."""
 
     height: int
     hash: str
@@ -184,6 +193,7 @@ class BlockShape(msgspec.Struct, frozen=True, kw_only=True):
     tx_count: int
     body_bytes: int
     signature: str
+    change: ChangeShape | None = None
 
 
 class BlocksShape(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -290,6 +300,44 @@ class ParameterScheduleShape(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     current: ParametersShape
     schedule: tuple[ScheduledShape, ...]
+
+
+class DecisionShape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The newest decision about the membership; `pending` until it is in force and carried out."""
+
+    version: int
+    from_height: int
+    voting: bool
+    pending: bool
+    add: str | None = None
+    remove: str | None = None
+
+
+class MembershipShape(msgspec.Struct, frozen=True, kw_only=True):
+    """Which nodes make up the cluster; while `outgoing` is not empty, old and new voters decide jointly."""
+
+    version: int
+    voters: tuple[str, ...]
+    outgoing: tuple[str, ...]
+    learners: tuple[str, ...]
+    changed_height: int
+    certificate_rule: str
+    decision: DecisionShape
+
+
+class ScheduledRulesShape(msgspec.Struct, frozen=True):
+    """A version of the rules, and the height from which it holds."""
+
+    from_height: int
+    rules: int
+
+
+class RulesShape(msgspec.Struct, frozen=True, kw_only=True):
+    """The version of the rules in force at the next height, and all that were or will be."""
+
+    version: int
+    current: int
+    schedule: tuple[ScheduledRulesShape, ...]
 
 
 class OutcomesShape(msgspec.Struct, frozen=True):

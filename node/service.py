@@ -23,6 +23,7 @@ from api.ports import (
     ClusterView,
     HistoryPage,
     Leader,
+    MembershipView,
     NetworkView,
     NoQuorum,
     NotFound,
@@ -32,10 +33,12 @@ from api.ports import (
     Place,
     Position,
     ProofView,
+    RulesView,
     SimulateAnswer,
     Status,
     SubmitAnswer,
     Wait,
+    membership_view,
 )
 from ledger.json_form import Names
 from ledger.outcome import Outcome
@@ -217,6 +220,16 @@ class NodeService:
         schedule = registry.parameters
         current = registry.parameters_at(self._driver.executed_height + 1)
         return ParametersView(schedule.version, current, tuple(schedule.entries))
+
+    async def membership(self) -> MembershipView:
+        """Which nodes make up the cluster, and what is decided about it."""
+        return membership_view(self._registry(), self._driver.executed_height)
+
+    async def rules(self) -> RulesView:
+        """The rules in force at the next height, and their schedule."""
+        registry = self._registry()
+        current = registry.rules_at(self._driver.executed_height + 1)
+        return RulesView(registry.rules.version, current, registry.rules.entries)
 
     def network(self) -> NetworkView:
         """Which network this is."""

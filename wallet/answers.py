@@ -211,8 +211,17 @@ class AccountProof(msgspec.Struct, frozen=True, kw_only=True):
     certificate: bytes | None = None
 
 
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """The membership after a block, and the version of the decision that it carries out."""
+
+    decision_version: int
+    voters: tuple[str, ...]
+    outgoing: tuple[str, ...]
+    learners: tuple[str, ...]
+
+
 class Block(msgspec.Struct, frozen=True, kw_only=True):
-    """A block's header and hash."""
+    """A block's header and hash; `change` where the membership changes."""
 
     height: int
     hash: str
@@ -228,6 +237,7 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     tx_count: int
     body_bytes: int
     signature: str
+    change: Change | None = None
 
 
 class Blocks(msgspec.Struct, frozen=True):
@@ -334,6 +344,44 @@ class ParameterSchedule(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     current: Parameters
     schedule: tuple[ScheduledParameters, ...]
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest decision about the membership; `pending` until it is in force and carried out."""
+
+    version: int
+    from_height: int
+    voting: bool
+    pending: bool
+    add: str | None = None
+    remove: str | None = None
+
+
+class Membership(msgspec.Struct, frozen=True, kw_only=True):
+    """Which nodes make up the cluster; while `outgoing` is not empty, old and new voters decide jointly."""
+
+    version: int
+    voters: tuple[str, ...]
+    outgoing: tuple[str, ...]
+    learners: tuple[str, ...]
+    changed_height: int
+    certificate_rule: str
+    decision: Decision
+
+
+class ScheduledRules(msgspec.Struct, frozen=True):
+    """A version of the rules, and the height from which it holds."""
+
+    from_height: int
+    rules: int
+
+
+class RulesSchedule(msgspec.Struct, frozen=True, kw_only=True):
+    """The version of the rules in force at the next height, and all that were or will be."""
+
+    version: int
+    current: int
+    schedule: tuple[ScheduledRules, ...]
 
 
 class OutcomeTable(msgspec.Struct, frozen=True):

@@ -200,6 +200,14 @@ class Client:
         """The parameters in force, and their schedule."""
         return await self._get("/v1/parameters", answers.ParameterSchedule, fresh)
 
+    async def membership(self, fresh: Freshness = ANY) -> answers.Membership:
+        """Which nodes make up the cluster, and the newest decision about it."""
+        return await self._get("/v1/membership", answers.Membership, fresh)
+
+    async def rules(self, fresh: Freshness = ANY) -> answers.RulesSchedule:
+        """The version of the rules in force, and the schedule."""
+        return await self._get("/v1/rules", answers.RulesSchedule, fresh)
+
     async def outcomes(self) -> tuple[answers.OutcomeView, ...]:
         """The outcome table of the node that answers."""
         return (await self._get("/v1/outcomes", answers.OutcomeTable, ANY)).outcomes

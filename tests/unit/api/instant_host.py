@@ -17,6 +17,7 @@ from api.ports import (
     HistoryEntry,
     HistoryPage,
     Leader,
+    MembershipView,
     NetworkView,
     NoQuorum,
     NotCertified,
@@ -27,10 +28,12 @@ from api.ports import (
     Place,
     Position,
     ProofView,
+    RulesView,
     SimulateAnswer,
     Status,
     SubmitAnswer,
     Wait,
+    membership_view,
 )
 from ledger import state_proof
 from ledger.block import Block, check_header, decode_body, make_block
@@ -329,6 +332,16 @@ class InstantHost:
         schedule = self.state.registry.parameters
         current = self.state.parameters_at(self.position().height + 1)
         return ParametersView(schedule.version, current, schedule.entries)
+
+    async def membership(self) -> MembershipView:
+        """As the registry has it."""
+        return membership_view(self.state.registry, self.position().height)
+
+    async def rules(self) -> RulesView:
+        """Those of genesis, and what is decided."""
+        registry = self.state.registry
+        current = registry.rules_at(self.position().height + 1)
+        return RulesView(registry.rules.version, current, registry.rules.entries)
 
     def network(self) -> NetworkView:
         """The sample network."""

@@ -37,6 +37,8 @@ OPERATIONS = {
     "listNodes": "GET /v1/nodes",
     "listAssets": "GET /v1/assets",
     "getParameters": "GET /v1/parameters",
+    "getMembership": "GET /v1/membership",
+    "getRules": "GET /v1/rules",
     "listOutcomes": "GET /v1/outcomes",
     "getNetwork": "GET /v1/network",
     "getGenesis": "GET /v1/network/genesis",
