@@ -167,7 +167,9 @@ async def build(joiner: Joiner, heights: Mapping[str, int], executed: int) -> Bu
     for peer in heights:
         try:
             manifest = await fetch(joiner.ask, peer, joiner.genesis_raw, folder, executed, joiner.log)
-            return await _fill(BuiltStore(joiner, manifest), folder)
+            built = await _fill(BuiltStore(joiner, manifest), folder)
+            joiner.log.info("snapshot_proved", height=built.height)
+            return built
         except PeerFailed as error:
             joiner.log.warning("snapshot_not_fetched", peer=peer, reason=str(error))
         except SnapshotInvalid as error:
