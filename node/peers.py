@@ -61,7 +61,9 @@ class Handlers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PeerSettings:
-    """Who this node is to its peers. `known` gives the address of every node of the chain, by node id."""
+    """Who this node is to its peers. `known` gives the address of every node of the chain that may be linked
+    to now, by node id.
+    """
 
     node: str
     network: str
@@ -165,19 +167,25 @@ class PeerLinks:
         await self._runner.setup()
         await web.SockSite(self._runner, listener, ssl_context=self._server_context).start()
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-        self._tasks = {peer: asyncio.create_task(self._keep_link(peer)) for peer in self._outgoing}
-        for task in self._tasks.values():
-            task.add_done_callback(raise_what_it_raised)
+        for peer in self._outgoing:
+            self._begin(peer)
+
+    def refresh(self) -> None:
+        """The known nodes are others now: dial those who are new, let those go who are out; after `start`."""
+        known = self._settings.known().keys() - {self._settings.node}
+        for peer in known - self._outgoing.keys():
+            self._outgoing[peer] = _Outgoing()
+            self._begin(peer)
+        for peer in self._outgoing.keys() - known:
+            self._let_go(peer)
 
     async def close(self) -> None:
         """Send what is queued, then cut every link and stop listening."""
-        for peer, link in self._outgoing.items():
-            link.closing = True
-            link.wake.set()
-            if not link.connected:
-                self._tasks[peer].cancel()
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks.values(), timeout=CLOSE_TIMEOUT_S)
+        tasks = list(self._tasks.values())
+        for peer in self._outgoing:
+            self._let_go(peer)
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=CLOSE_TIMEOUT_S)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
@@ -187,6 +195,23 @@ class PeerLinks:
         await self._runner.cleanup()
 
     # The links that this node dials.
+
+    def _begin(self, peer: str) -> None:
+        task = asyncio.create_task(self._keep_link(peer))
+        self._tasks[peer] = task
+        task.add_done_callback(lambda task: self._ended(peer, task))
+
+    def _let_go(self, peer: str) -> None:
+        """Send what is queued, if there is a link, and dial no more."""
+        link = self._outgoing[peer]
+        link.closing = True
+        link.wake.set()
+        if not link.connected:
+            self._tasks[peer].cancel()
+
+    def _ended(self, peer: str, task: asyncio.Task[None]) -> None:
+        del self._outgoing[peer], self._tasks[peer]
+        raise_what_it_raised(task)
 
     async def _keep_link(self, peer: str) -> None:
         """Dial one peer for as long as the node runs, waiting longer after each failure, with jitter."""
@@ -315,6 +340,9 @@ class PeerLinks:
             return
         self._deliver(sender, messages)
         async for message in websocket:
+            if sender not in self._settings.known():
+                self._refuse(sender, "this node was let go from the chain's membership")
+                return
             if message.type is aiohttp.WSMsgType.BINARY:
                 self._deliver(sender, self._decode(message.data))
 

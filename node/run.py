@@ -32,6 +32,7 @@ from ledger.genesis import network_id as network_id_of
 from ledger.keys import public_bytes
 from ledger.view import StateCorrupted
 from node import tls
+from node.addresses import AddressBook
 from node.admin import AdminQuestions, AdminServer
 from node.api_server import serve_api
 from node.certificates import Certificates
@@ -171,7 +172,8 @@ async def _assemble(config: NodeConfig, log: BindableLog, stop: StopRequest, sta
     genesis_raw, genesis = _read_genesis(config)
     key = tls.load_signing_key(config.signing_key, _passphrase(config))
     listeners = {name: stack.enter_context(_bind(name, listen)) for name, listen in _ports(config).items()}
-    settings = _peer_settings(config, genesis_raw, genesis)
+    book = AddressBook(genesis.nodes, config.peer_addresses)
+    settings = _peer_settings(config, genesis_raw, genesis, book)
     links = PeerLinks(settings, SystemRandom(), log)
     joiner = await stack.enter_async_context(_joining(config, settings, links, genesis_raw, log))
     database, store = await open_store(joiner, SystemClock().now_ms())
@@ -191,6 +193,8 @@ async def _assemble(config: NodeConfig, log: BindableLog, stop: StopRequest, sta
     metrics.watch(driver.status, links.counters)
     await links.start(listeners["peer"], driver)
     stack.push_async_callback(links.close)
+    driver.on_block(lambda _: _follow_nodes(book, driver, links))
+    _follow_nodes(book, driver, links)
     stack.enter_context(_ticking(loop, driver, config.timing.tick_ms))
     about = About(config.node, config.member, installed_version(), ports.clock.now_ms(), config.api_urls)
     service = stack.enter_context(contextlib.closing(NodeService(driver, store, links, about, stop.itself)))
@@ -289,13 +293,23 @@ def _driver_config(config: NodeConfig, key: ec.EllipticCurvePrivateKey, random: 
 
 
 def _check_registered(config: NodeConfig, key: ec.EllipticCurvePrivateKey, driver: Driver) -> None:
-    """A node that signed with a key the chain doesn't know would be taken for a liar."""
-    registered = driver.executed.registry.nodes.get(config.node)
-    if registered is None or registered.key != public_bytes(key):
-        raise CannotStart(
-            f"the chain knows no node {config.node} with the key in {config.signing_key}. "
-            "Check node.id and node.signing_key."
-        )
+    """A node that signed with another key than the chain knows would be taken for a liar.
+
+    One that the chain doesn't know yet may start: it waits to be taken in.
+    """
+    own = public_bytes(key)
+    for node in driver.executed.registry.nodes.values():
+        if (node.id == config.node) != (node.key == own):
+            raise CannotStart(
+                f"the chain knows node {node.id} under another key, or the key in {config.signing_key} as "
+                f"another node's than {config.node}'s. Check node.id and node.signing_key."
+            )
+
+
+def _follow_nodes(book: AddressBook, driver: Driver, links: PeerLinks) -> None:
+    """Link to the nodes that the chain knows now."""
+    if book.follow(driver.executed.registry):
+        links.refresh()
 
 
 async def _hand_over(driver: Driver, config: NodeConfig, log: BindableLog) -> None:
@@ -390,15 +404,15 @@ def _bind(name: str, listen: Listen) -> Iterator[socket.socket]:
         yield listener
 
 
-def _peer_settings(config: NodeConfig, genesis_raw: bytes, genesis: Genesis) -> PeerSettings:
-    own = config.peer_addresses
-    addresses = {node.id: own.get(node.id, node.address) for node in genesis.nodes}
+def _peer_settings(
+    config: NodeConfig, genesis_raw: bytes, genesis: Genesis, book: AddressBook
+) -> PeerSettings:
     return PeerSettings(
         node=config.node,
         network=genesis.name,
         network_id=network_id_of(genesis_raw),
         files=_files(config),
-        known=lambda: addresses,
+        known=lambda: book.addresses,
         queue_bytes=config.limits.peer_queue_bytes,
         message_bytes=config.limits.peer_message_bytes,
     )

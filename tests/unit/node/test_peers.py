@@ -355,3 +355,28 @@ def test_a_link_that_begins_wrongly_is_cut(tmp_path: Path, frame: bytes, said: s
     got, fields = asyncio.run(_knock(tmp_path, node_files(tmp_path, "bravo-1"), [frame]))
     assert got in ("CLOSE", "CLOSING", "CLOSED")
     assert said in fields["reason"]
+
+
+def test_links_follow_the_nodes_that_are_known(tmp_path: Path) -> None:
+    """A node that becomes known is dialled and let in; one that is let go is cut off, and heard no more."""
+
+    async def scenario() -> None:
+        (listener_a, at_a), (listener_b, at_b) = listen(), listen()
+        known = {"alpha-1": at_a}
+        everybody = {"alpha-1": at_a, "bravo-1": at_b}
+        alpha, bravo = Node(tmp_path, "alpha-1", known), Node(tmp_path, "bravo-1", everybody)
+        await alpha.links.start(listener_a, alpha.recorder)
+        await bravo.links.start(listener_b, bravo.recorder)
+        await alpha.log.until("peer_refused")
+        known["bravo-1"] = at_b
+        alpha.links.refresh()
+        await alpha.log.until("peer_connected")
+        await bravo.log.until("peer_connected")
+        del known["bravo-1"]
+        alpha.links.refresh()
+        await alpha.log.until("peer_disconnected")
+        assert alpha.links.connected() == frozenset()
+        await alpha.links.close()
+        await bravo.links.close()
+
+    run(scenario())

@@ -1,0 +1,34 @@
+"""Where other nodes are reached: genesis, the chain, the own configuration, in this order. Needs no links."""
+
+from ledger.bodies import SetNode
+from ledger.genesis import decode_genesis
+from ledger.membership import Change
+from ledger.records import NodeRecord
+from node.addresses import AddressBook
+from tests.unit.node.harness import Node
+
+
+def test_the_chain_and_the_own_configuration_say_where_a_node_is() -> None:
+    """A node comes with the chain, one moves, the own word stands above both, and who is retired is gone."""
+    node = Node("n0", 3)
+    registry = node.driver.executed.registry
+    book = AddressBook(decode_genesis(node.genesis_raw).nodes, {"n2": "tunnel:1", "n9": "new:1"})
+    assert book.addresses == {"n0": "n0:7000", "n1": "n1:7000", "n2": "tunnel:1", "n9": "new:1"}
+    assert book.follow(registry)
+    assert not book.follow(registry)
+    assert book.addresses["n9"] == "new:1"
+
+    moved = registry.with_node(_at(registry.nodes["n1"], "elsewhere:7000"))
+    assert book.follow(moved)
+    assert book.addresses["n1"] == "elsewhere:7000"
+
+    retired = moved.with_change(Change(2, ("n0", "n1"), (), ()), 9)
+    assert book.follow(retired)
+    assert book.addresses == {"n0": "n0:7000", "n1": "elsewhere:7000", "n9": "new:1"}
+
+
+def _at(node: NodeRecord, address: str) -> NodeRecord:
+    body = SetNode(node.id, node.member, node.key, address, node.version)
+    return NodeRecord(
+        node.id, node.member, node.key, body.address, node.status, node.version + 1, node.since_height
+    )
