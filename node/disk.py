@@ -11,6 +11,8 @@ from pathlib import Path
 
 import plyvel
 
+from node.leveldb_log import disguised_record
+
 WRITE_BUFFER_BYTES = 4 * 1024 * 1024
 """A small buffer keeps compactions short, and with them the pauses that a payment can see."""
 BLOOM_FILTER_BITS = 10
@@ -46,6 +48,7 @@ class LevelDatabase:
         try:
             if create:
                 path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _check_files(path)
             self._database = plyvel.DB(
                 str(path),
                 create_if_missing=create,
@@ -56,6 +59,8 @@ class LevelDatabase:
                 max_open_files=OPEN_FILES,
                 compression=None,
             )
+        except StoreError:
+            raise
         except (plyvel.Error, OSError) as error:
             raise _explained(path, error) from error
 
@@ -128,15 +133,30 @@ class LevelView:
         self._snapshot.close()
 
 
+def _check_files(path: Path) -> None:
+    """Find what LevelDB would take for a store that is empty, or for writes that a crash cut off."""
+    logs = [*path.glob("*.log"), *path.glob("MANIFEST-*")]
+    if not (path / "CURRENT").exists() and (list(path.glob("*.ldb")) or list(path.glob("*.log"))):
+        raise _damaged(path, "its file CURRENT is missing")
+    for log in logs:
+        place = disguised_record(log)
+        if place is not None:
+            raise _damaged(path, f"{log.name}: the length of the record at byte {place} is wrong")
+
+
+def _damaged(path: Path, what: str) -> CorruptStore:
+    return CorruptStore(
+        f"the store at {path} is damaged: {what}. Keep a copy for inspection; do not repair it in place. "
+        "A node whose store is damaged comes back under a new node id, filled from its peers."
+    )
+
+
 def _explained(path: Path, error: Exception) -> StoreError:
     """LevelDB's exceptions carry only a text; this says which kind it is, and what a person can do."""
     said = error.args[0] if error.args else ""
     text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(error)
     if isinstance(error, plyvel.CorruptionError):
-        return CorruptStore(
-            f"the store at {path} is damaged: {text}. Keep a copy for inspection; do not repair it in place. "
-            "A node whose store is damaged comes back under a new node id, filled from its peers."
-        )
+        return _damaged(path, text)
     if "/LOCK: " in text and "Not a directory" not in text:
         return StoreInUse(
             f"the store at {path} is in use by another process: {text}. Stop that process, or give "
