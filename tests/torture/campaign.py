@@ -23,7 +23,7 @@ from tests.torture.history import Fate, History, Paid, settled
 from tests.torture.load import ACCOUNTS, FUNDING, Load, open_accounts
 from tests.torture.nemeses import Kind, Nemesis
 from tests.torture.stage import Stage, staged
-from tests.torture.stores import Happened, contradictions, inspect
+from tests.torture.stores import contradictions, inspect
 from wallet.client import Freshness
 from wallet.errors import WalletError
 
@@ -196,16 +196,20 @@ async def _check_nodes(stage: Stage, load: Load) -> None:
 def _check_stores(stage: Stage, history: History) -> None:
     """Every store passes its audit and has every payment where its payer was told, once."""
     genesis = stage.local.network.genesis.read_bytes()
-    agreed: Happened | None = None
-    for node in stage.nodes:
-        findings, happened = inspect(stage.store(node), genesis, node)
-        _tell(history, "clean audits", findings)
-        _tell(history, "nothing lost, nothing twice", contradictions(node, _payments(history), happened))
-        if agreed is not None and happened != agreed:
-            history.violated("same chain", f"{node}'s store has other payments than the first node's")
-        agreed = agreed or happened
+    stores = [inspect(stage.store(node), genesis, node) for node in stage.nodes]
+    told = max((paid.place[0] for paid in _payments(history) if paid.place is not None), default=0)
+    common = min(store.tip for store in stores)
+    for store in stores:
+        _tell(history, "clean audits", store.findings)
+        _tell(history, "nothing lost, nothing twice", contradictions(store, _payments(history)))
+        if store.tip < told:
+            what = f"{store.node}'s store ends at {store.tip}, and payers were told of {told}"
+            history.violated("all catch up", what)
+        if store.until(common) != stores[0].until(common):
+            history.violated("same chain", f"{store.node} and {stores[0].node} differ up to height {common}")
+    longest = max(stores, key=lambda store: store.tip)
     for paid in history.with_fate(Fate.UNKNOWN):
-        for place, fate in (agreed or {}).get(paid.tx_id, ()):
+        for place, fate in longest.happened.get(paid.tx_id, ()):
             history.paid(settled(paid, fate, place))
 
 

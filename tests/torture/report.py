@@ -5,8 +5,7 @@ It must not know how any of it came about.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from tests.torture.campaign import Outcome, Round
@@ -68,9 +67,9 @@ def means(outcome: Outcome) -> str:
 
 
 def _rows(outcome: Outcome) -> Iterator[tuple[str, ...]]:
-    counts = _violations_by_nemesis(outcome.history, outcome.rounds)
-    for name in sorted({round_.nemesis for round_ in outcome.rounds}):
-        rounds = [round_ for round_ in outcome.rounds if round_.nemesis == name]
+    """A row for each nemesis, with those of its strikes in which a mild one joined."""
+    for name in sorted({_leader(round_) for round_ in outcome.rounds}):
+        rounds = [round_ for round_ in outcome.rounds if _leader(round_) == name]
         live = [round_.live_after_s for round_ in rounds if round_.live_after_s is not None]
         yield (
             name,
@@ -79,16 +78,15 @@ def _rows(outcome: Outcome) -> Iterator[tuple[str, ...]]:
             f"{sum(round_.payments for round_ in rounds):,}",
             f"{max(round_.silence_s for round_ in rounds):.1f} s",
             f"{max(live):.1f} s" if len(live) == len(rounds) else "never",
-            str(counts[name]),
+            str(sum(_violations(outcome.history, round_) for round_ in rounds)),
         )
 
 
-def _violations_by_nemesis(history: History, rounds: Sequence[Round]) -> Counter[str]:
-    """How many violations were seen in the rounds of each; those that only the end showed are in none."""
+def _leader(round_: Round) -> str:
+    return round_.nemesis.rpartition(" + ")[2]
+
+
+def _violations(history: History, round_: Round) -> int:
+    """How many violations were seen in a round; those that only the end showed are in none."""
     moments = [violation.at_s for violation in history.violations if violation.at_s is not None]
-    return Counter(
-        round_.nemesis
-        for round_ in rounds
-        for moment in moments
-        if round_.started_s <= moment <= round_.ended_s
-    )
+    return sum(round_.started_s <= moment <= round_.ended_s for moment in moments)

@@ -9,6 +9,7 @@ import contextlib
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cli.audit_run import sharing
@@ -29,14 +30,33 @@ AUDIT_WORKERS = 2
 Happened = Mapping[str, Sequence[tuple[Place, Fate]]]
 """By id, every place where a transaction took effect or was refused for its debtor's balance."""
 
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """What one node's store says: what an audit finds, up to which height it goes, and what happened."""
+
+    node: str
+    findings: Sequence[str]
+    tip: int
+    happened: Happened
+
+    def until(self, height: int) -> Happened:
+        """What happened up to a height."""
+        found = {
+            tx_id: [(place, fate) for place, fate in places if place[0] <= height]
+            for tx_id, places in self.happened.items()
+        }
+        return {tx_id: places for tx_id, places in found.items() if places}
+
+
 FATES: Mapping[int, Fate] = {Outcome.EXECUTED: Fate.EXECUTED, Outcome.INSUFFICIENT_FUNDS: Fate.SHORT}
 """What a payer may be told of a payment by the chain."""
 
 _WIDEST = EnvelopeLimits(envelope_bytes=PARAMETER_RANGES["envelope_bytes"][1], signers=MAX_SIGNERS)
 
 
-def inspect(store: Path, genesis: bytes, node: str) -> tuple[list[str], Happened]:
-    """What an audit finds, and what happened; a copy is read, the store stays as it is."""
+def inspect(store: Path, genesis: bytes, node: str) -> Inspected:
+    """Audit a stopped node's store and read all of it; a copy is read, the store stays as it is."""
     copy = store.with_name("inspected")
     shutil.copytree(store, copy)
     try:
@@ -46,7 +66,7 @@ def inspect(store: Path, genesis: bytes, node: str) -> tuple[list[str], Happened
             with sharing(AUDIT_WORKERS) as verify:
                 report = audit(source, own_node=node, verify=verify)
             found = [f"{node}: {finding}" for finding in (*source.findings, *report.findings)]
-            return found, _happened(source)
+            return Inspected(node, found, source.tip(), _happened(source))
     finally:
         shutil.rmtree(copy)
 
@@ -68,9 +88,11 @@ def _fate(source: AuditSource, height: int, index: int) -> Fate | None:
     return None if row is None else FATES.get(codec.decode(row, HistoryRow).outcome)
 
 
-def contradictions(node: str, payments: Sequence[Paid], happened: Happened) -> Iterator[str]:
-    """Payments of which this node's store says otherwise than their payers were told."""
+def contradictions(inspected: Inspected, payments: Sequence[Paid]) -> Iterator[str]:
+    """Payments of which this store says otherwise than their payers were told; it may end before them."""
     for paid in payments:
-        wrong = contradicts_store(paid, happened.get(paid.tx_id, ()))
+        if paid.place is not None and paid.place[0] > inspected.tip:
+            continue
+        wrong = contradicts_store(paid, inspected.happened.get(paid.tx_id, ()))
         if wrong is not None:
-            yield f"{node}: {wrong}"
+            yield f"{inspected.node}: {wrong}"
