@@ -62,8 +62,8 @@ class Load:
 
 
 @asynccontextmanager
-async def paying(bank: Bank) -> AsyncIterator[Load]:
-    """Let PAYERS pay, a payment at a time and each of one minor unit, until the block is left."""
+async def paying(bank: Bank, payers: int = PAYERS) -> AsyncIterator[Load]:
+    """Let so many pay, each a payment at a time and of one minor unit, until the block is left."""
     history, end = History(), asyncio.Event()
     async with bank.client(timeout_ms=TIMEOUT_MS) as client:
         debtor, creditor = await funded(bank, client, FUNDING), await funded(bank, client, 1)
@@ -74,7 +74,7 @@ async def paying(bank: Bank) -> AsyncIterator[Load]:
                 history.add(payment, await client.submit(payment.raw, timeout_ms=TIMEOUT_MS))
 
         async with asyncio.TaskGroup() as group:
-            for _ in range(PAYERS):
+            for _ in range(payers):
                 group.create_task(pay())
             yield Load(bank, client, history, creditor)
             end.set()

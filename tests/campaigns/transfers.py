@@ -22,7 +22,7 @@ from typing import NamedTuple
 from node import operators
 from node.config import Timing
 from node.local import LocalNetwork
-from tests.campaigns.load import Load, paying, percentiles, violations
+from tests.campaigns.load import PAYERS, Load, paying, percentiles, violations
 from tests.integration.harness import Bank, leader_of, provision
 
 CALM_S = 1.0
@@ -50,16 +50,17 @@ async def transfer(local: LocalNetwork, load: Load) -> Transfer:
     return Transfer(history.longest_gap_s(asked, asked + CALM_S), history.longest_gap_s(begun, asked))
 
 
-async def campaign(local: LocalNetwork, transfers: int) -> dict[str, object]:
+async def campaign(local: LocalNetwork, transfers: int, payers: int) -> dict[str, object]:
     """All of it, on a network that runs."""
     found = []
-    async with paying(Bank(local.network)) as load:
+    async with paying(Bank(local.network), payers) as load:
         for number in range(1, transfers + 1):
             found.append(await transfer(local, load))
             gap_ms, calm_ms = (round(value * 1_000) for value in found[-1])
             print(f"transfer {number}: {gap_ms} ms without a payment, {calm_ms} ms before", flush=True)
     return {
         "transfers": transfers,
+        "payers": payers,
         "payments": len(load.history.answered),
         "attempts": sum(answer.attempts for _, answer in load.history.answered),
         "ms_without_a_payment": percentiles([each.gap_s for each in found]),
@@ -72,6 +73,7 @@ def main() -> None:
     """Run the campaign that the command line asks for."""
     parser = argparse.ArgumentParser(description="Hand leadership around under load, again and again.")
     parser.add_argument("--transfers", type=int, default=50)
+    parser.add_argument("--payers", type=int, default=PAYERS, help="how many pay at the same time")
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="nostro-transfers-") as folder,
@@ -79,7 +81,7 @@ def main() -> None:
     ):
         local.start()
         asyncio.run(local.ready())
-        report = asyncio.run(campaign(local, options.transfers))
+        report = asyncio.run(campaign(local, options.transfers, options.payers))
     print(json.dumps(report, indent=2))
     raise SystemExit(1 if report["violations"] else 0)
 
