@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from ledger.block import decode_block
+from ledger.block import Header
 from ledger.bodies import Body
 from ledger.cache import GenerationCache
-from ledger.codec import Malformed
+from ledger.codec import Malformed, decode
 from ledger.envelope import Envelope, EnvelopeLimits, decode_envelope
 from ledger.outcome import Outcome
 from ledger.records import Account
@@ -26,7 +26,7 @@ from node.results import Stage, SubmitResult
 from node.store import Store
 
 TIME_CACHE = 65_536
-"""Times of blocks kept: without them each retry of an old payment would decode its whole block."""
+"""Times of blocks kept: without them each retry of an old payment would decode its header."""
 ACCOUNT_CACHE = 65_536
 """Decoded accounts kept for admission; the executed state has a cache of its own on its own thread."""
 
@@ -155,10 +155,10 @@ class Admission:
             return progress.time_ms
         time_ms = self._times.get(height)
         if time_ms is None:
-            entry = self._store.entry(height)
-            if entry is None:
+            kept = self._store.header(height)
+            if kept is None:
                 raise KeyError(f"no block stands at height {height}")
-            time_ms = decode_block(entry.data).header.time_ms
+            time_ms = decode(kept.header, Header).time_ms
             self._times.put(height, time_ms)
         return time_ms
 

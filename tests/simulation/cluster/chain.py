@@ -3,18 +3,22 @@
 It must not know what the audit checks.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from ledger.state import load_progress
 from node.store import Store
+
+NOTHING: Mapping[int, bytes] = MappingProxyType({})
 
 
 class StoredChain:
     """The ChainReader of one store."""
 
-    def __init__(self, store: Store) -> None:
-        """Of this store, which nobody writes to meanwhile."""
+    def __init__(self, store: Store, forgotten: Mapping[int, bytes] = NOTHING) -> None:
+        """Of this store, which nobody writes to meanwhile, and the blocks that it may have forgotten."""
         self._store = store
+        self._forgotten = forgotten
 
     def genesis(self) -> bytes:
         """The genesis document."""
@@ -27,7 +31,7 @@ class StoredChain:
     def block(self, height: int) -> bytes | None:
         """The block of a height."""
         entry = self._store.entry(height)
-        return None if entry is None else entry.data
+        return self._forgotten.get(height) if entry is None else entry.data
 
     def certificate(self, height: int) -> bytes | None:
         """The certificate kept for a height."""

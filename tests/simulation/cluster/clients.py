@@ -3,7 +3,7 @@
 It must not know how nodes work: it submits bytes and hears results.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -42,8 +42,8 @@ class Order:
 class Clients:
     """All clients together."""
 
-    def __init__(self, world: World, bank: Bank, nodes: list[str], submit: Submit) -> None:
-        """Clients who have done nothing; `submit` reaches a node, or nobody."""
+    def __init__(self, world: World, bank: Bank, nodes: Callable[[], list[str]], submit: Submit) -> None:
+        """Clients who have done nothing; `submit` reaches one of the `nodes`, or nobody."""
         self._world = world
         self._bank = bank
         self._nodes = nodes
@@ -58,38 +58,38 @@ class Clients:
 
     def open_accounts(self) -> None:
         """Each bank opens two accounts."""
-        for number in range(2 * len(self._nodes)):
+        for number in range(2 * len(self._nodes())):
             member, holder = f"bank{number // 2}", f"holder{number}"
-            tx_id = self._tx_id()
-            raw = self._bank.open_account(member, holder, tx_id, self._validity())
-            self._order(raw, member.encode(), tx_id, ())
+            tx_id = self.new_id()
+            raw = self._bank.open_account(member, holder, tx_id, self.validity())
+            self.order(raw, member.encode(), tx_id, ())
             self.accounts.append((self._bank.account(member, tx_id), holder))
 
     def fund_accounts(self) -> None:
         """The central bank pays into every account."""
         for account, _ in self.accounts:
-            tx_id = self._tx_id()
-            raw = self._bank.issue(account, FUNDS, tx_id, self._validity())
-            self._order(raw, self._bank.issuance, tx_id, ((self._bank.issuance, -FUNDS), (account, FUNDS)))
+            tx_id = self.new_id()
+            raw = self._bank.issue(account, FUNDS, tx_id, self.validity())
+            self.order(raw, self._bank.issuance, tx_id, ((self._bank.issuance, -FUNDS), (account, FUNDS)))
 
     def act(self) -> None:
         """One client does something, sensible or not."""
         random = self._world.random
         kind = random.random()
         source, target = random.sample(self.accounts, 2)
-        tx_id = self._tx_id()
+        tx_id = self.new_id()
         if kind < 0.06:
-            self._pay(source, target[0], tx_id, FUNDS * 50, self._validity())
+            self._pay(source, target[0], tx_id, FUNDS * 50, self.validity())
         elif kind < 0.12:
             until_ms = START_MS + int(self._world.now_ms) + random.randint(-500, 900)
             self._pay(source, target[0], tx_id, 1, (START_MS - DAY_MS, until_ms))
         elif kind < 0.18:
-            self._pay(source, target[0], tx_id, 2, self._validity())
-            self._pay(source, target[0], tx_id, 3, self._validity())
+            self._pay(source, target[0], tx_id, 2, self.validity())
+            self._pay(source, target[0], tx_id, 3, self.validity())
         elif kind < 0.24 and self.orders:
             self._send(random.choice(self.orders))
         else:
-            self._pay(source, target[0], tx_id, random.randint(1, 400), self._validity())
+            self._pay(source, target[0], tx_id, random.randint(1, 400), self.validity())
 
     def unsettled(self) -> list[Order]:
         """Orders that no node has answered for good, and that may still be executed."""
@@ -104,11 +104,11 @@ class Clients:
         executed = [order for order in self.orders if order.answer is not None and not order.certified]
         return [order for order in executed if not is_conflict(order)]
 
-    def ask_for_all_again(self) -> None:
-        """Submit all that ever was once more, each to some node."""
-        asked: dict[str, list[Order]] = {node: [] for node in self._nodes}
+    def ask_for_all_again(self, nodes: Sequence[str]) -> None:
+        """Submit all that ever was once more, each to one of these nodes."""
+        asked: dict[str, list[Order]] = {node: [] for node in nodes}
         for order in self.orders:
-            asked[self._world.random.choice(self._nodes)].append(order)
+            asked[self._world.random.choice(nodes)].append(order)
         for node, orders in asked.items():
             self._submit(node, [(order.raw, partial(self._heard, order)) for order in orders])
 
@@ -116,9 +116,10 @@ class Clients:
         self, source: tuple[bytes, str], to: bytes, tx_id: bytes, amount: int, valid_ms: tuple[int, int]
     ) -> None:
         raw = self._bank.pay(source, to, amount, tx_id, valid_ms)
-        self._order(raw, source[0], tx_id, ((source[0], -amount), (to, amount)))
+        self.order(raw, source[0], tx_id, ((source[0], -amount), (to, amount)))
 
-    def _order(self, raw: bytes, author: bytes, tx_id: bytes, moves: tuple[tuple[bytes, int], ...]) -> None:
+    def order(self, raw: bytes, author: bytes, tx_id: bytes, moves: tuple[tuple[bytes, int], ...]) -> None:
+        """Submit this, and see to it that it is answered."""
         order = Order(raw, author, tx_id, moves, self.seen_height)
         self.orders.append(order)
         self._send(order)
@@ -134,7 +135,7 @@ class Clients:
             self._world.schedule(RETRY_MS, lambda: self._retry(order))
 
     def _send(self, order: Order) -> None:
-        self._submit(self._world.random.choice(self._nodes), [(order.raw, partial(self._heard, order))])
+        self._submit(self._world.random.choice(self._nodes()), [(order.raw, partial(self._heard, order))])
 
     def _heard(self, order: Order, result: SubmitResult) -> None:
         if result.stage in (Stage.EXECUTED, Stage.CERTIFIED):
@@ -161,10 +162,12 @@ class Clients:
         order.answer = answer
         order.certified = order.certified or result.stage is Stage.CERTIFIED
 
-    def _tx_id(self) -> bytes:
+    def new_id(self) -> bytes:
+        """An id that nobody has used."""
         return self._world.random.randbytes(16)
 
-    def _validity(self) -> tuple[int, int]:
+    def validity(self) -> tuple[int, int]:
+        """From when to when what is submitted may stand in a block: for the whole run."""
         return START_MS - DAY_MS, START_MS + DAY_MS
 
 

@@ -15,13 +15,15 @@ from node.results import StopReason, SubmitResult
 from tests.simulation.cluster.bank import Bank, genesis_of, key_of
 from tests.simulation.cluster.clients import Clients
 from tests.simulation.cluster.database import IN_SYNC
+from tests.simulation.cluster.governors import SPARE_BANKS, Governors
 from tests.simulation.cluster.nemeses import STRIKES
 from tests.simulation.cluster.network import Network
 from tests.simulation.cluster.node import SimulatedNode
 from tests.simulation.cluster.oracle import Oracle
-from tests.simulation.cluster.profile import HARSH, Profile, draw_rates
+from tests.simulation.cluster.profile import CHURN, HARSH, Profile, draw_rates
 from tests.simulation.cluster.reads import Readers
 from tests.simulation.cluster.signatures import checked_once
+from tests.simulation.cluster.snapshots import Snapshots
 from tests.simulation.cluster.world import World
 from tests.simulation.report import Report, SimulationFailure, Violation
 
@@ -40,18 +42,21 @@ class Cluster:
         self.world = World(seed, trace)
         self._rates = draw_rates(profile, self.world.random)
         size = self.world.random.choice(profile.cluster_sizes)
-        genesis_raw = genesis_of(size)
-        self.nodes = {
-            id_: SimulatedNode(self, self.world, profile, self._rates, (id_, key_of(id_)), genesis_raw)
-            for id_ in (f"n{number}" for number in range(size))
-        }
+        spare = SPARE_BANKS if CHURN in profile.nemeses else 0
+        self._genesis_raw = genesis_raw = genesis_of(size, spare)
+        self.nodes: dict[str, SimulatedNode] = {}
+        for number in range(size):
+            self._install(f"n{number}")
         rates = self._rates
         self.network = Network(
             self.world, self._deliver, drop=rates.drop, duplicate=rates.duplicate, delay_ms=rates.delay_ms
         )
-        disks = {id_: node.disk for id_, node in self.nodes.items()}
-        self._oracle = Oracle(disks, self.world.counts)
-        self.clients = Clients(self.world, Bank(genesis_raw), list(self.nodes), self._submit)
+        self._oracle = Oracle(lambda id_: self.nodes[id_].disk, self.world.counts)
+        bank = Bank(genesis_raw)
+        self.clients = Clients(self.world, bank, lambda: list(self.nodes), self._submit)
+        banks = [f"bank{number}" for number in range(size + spare)]
+        self._snapshots = Snapshots(self.world, genesis_raw, self.nodes)
+        self._governors = Governors(self.world, banks, bank, self.clients, self._power_on)
         self._readers = Readers(self.world, self.clients, self.nodes)
         self._chaos = False
 
@@ -67,15 +72,46 @@ class Cluster:
         )
 
     def _live(self) -> None:
-        for node in self.nodes.values():
+        for node in list(self.nodes.values()):
             node.start()
         self._set_up()
         self._start_chaos()
         self._run_until(lambda: self.world.now_ms >= self._chaos_end_ms)
         self._heal()
         self._come_to_rest()
-        stores = {id_: node.store for id_, node in self.nodes.items() if node.store is not None}
+        members = {id_: self.nodes[id_] for id_ in self._members()}
+        stores = {id_: node.store for id_, node in members.items() if node.store is not None}
         self._oracle.check_end(stores, self.clients.orders, self._readers.answers)
+
+    # Machines.
+
+    def _install(self, id_: str) -> None:
+        identity = (id_, key_of(id_))
+        node = SimulatedNode(self, self.world, self._profile, self._rates, identity, self._genesis_raw)
+        self.nodes[id_] = node
+
+    def _power_on(self, id_: str) -> None:
+        """A machine for a new node; it says Hello, though nobody may listen yet."""
+        if id_ not in self.nodes:
+            self._install(id_)
+            self.nodes[id_].start()
+
+    def _newest(self) -> Driver | None:
+        """The node that has executed most."""
+        drivers = [node.driver for node in self.nodes.values() if node.driver is not None]
+        return max(drivers, key=lambda driver: driver.executed_height, default=None)
+
+    def _members(self) -> tuple[str, ...]:
+        """The nodes that make up the cluster, as far as anything is executed."""
+        newest = self._newest()
+        return () if newest is None else newest.executed.registry.membership.membership.nodes
+
+    def govern(self) -> None:
+        """Let the members decide on who makes up the cluster."""
+        newest = self._newest()
+        if newest is not None:
+            executed = newest.executed
+            self._governors.act(executed.registry, executed.progress.height, newest.status().leader_id)
 
     # What the nodes tell.
 
@@ -108,8 +144,18 @@ class Cluster:
         self._ended(node)
 
     def started(self, node: str) -> None:
-        """A process has begun: the others' links to it come up."""
+        """A process has begun: the others' links to it come up.
+
+        What it executed before it ended it may have told nobody of.
+        """
+        process = self.nodes[node]
+        if process.driver is not None and process.store is not None and process.driver.executed_height:
+            self._oracle.executed(node, process.store, process.driver.executed_height)
         self._tell_others(node, lambda driver: driver.on_connected(node))
+
+    def needs_snapshot(self, node: str) -> None:
+        """The leader doesn't hold any more what a node lacks."""
+        self._snapshots.fetch(node)
 
     def stopped(self, node: str, reason: StopReason) -> None:
         """No node has a reason to stop itself here."""
@@ -163,7 +209,7 @@ class Cluster:
         self._run_until(lambda: self._is_at_rest() or self.world.now_ms > limit_ms)
         if not self._is_at_rest():
             raise Violation(f"the nodes don't come to rest: {self._positions()}")
-        self.clients.ask_for_all_again()
+        self.clients.ask_for_all_again(self._members())
         self._run_until(lambda: self.world.now_ms > limit_ms or self._is_at_rest())
         self._settle("certificates of all that was executed", self._profile.healing_limit_ms)
         if self.clients.uncertified():
@@ -180,10 +226,12 @@ class Cluster:
             )
 
     def _is_at_rest(self) -> bool:
-        statuses = [node.driver.status() for node in self.nodes.values() if node.driver is not None]
+        members = [self.nodes[id_].driver for id_ in self._members()]
+        statuses = [driver.status() for driver in members if driver is not None]
         heights = {status.executed_height for status in statuses}
         return (
-            len(statuses) == len(self.nodes)
+            len(statuses) == len(members)
+            and not any(s.membership.is_pending for s in statuses)
             and len(heights) == 1
             and all(s.certified_height == s.last_height == s.executed_height for s in statuses)
             # The others may hold what the leader refuses, until its time is over (node.md).

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from ledger.block import decode_block
 from ledger.outcome import Outcome
 from ledger.records import Account
-from node.store import Store
 from tests.simulation.cluster.clients import Order
 from tests.simulation.cluster.reads import Answer
 from tests.simulation.report import Violation
 
+BlockAt = Callable[[int], bytes | None]
+"""The block of a height."""
 OutcomeAt = Callable[[int, int], Outcome]
 """The outcome of the transaction at a height and an index."""
 
@@ -51,17 +52,17 @@ class Balances:
                 raise Violation(f"account {account.number} holds {account.balance}, the chain gives {right}")
 
 
-def reckon(store: Store, outcome_at: OutcomeAt, height: int, orders: Iterable[Order]) -> Balances:
+def reckon(block: BlockAt, outcome_at: OutcomeAt, height: int, orders: Iterable[Order]) -> Balances:
     """Go through the blocks up to `height`; nothing may stand there executed twice, or unasked for."""
     asked = {order.raw: order for order in orders}
     executed: Counter[tuple[bytes, bytes]] = Counter()
     heights: dict[bytes, list[int]] = defaultdict(list)
     values: dict[bytes, list[int]] = defaultdict(list)
     for at in range(1, height + 1):
-        entry = store.entry(at)
-        if entry is None:
+        found = block(at)
+        if found is None:
             raise Violation(f"block {at} of {height} is missing")
-        for index, raw in enumerate(decode_block(entry.data).body):
+        for index, raw in enumerate(decode_block(found).body):
             if outcome_at(at, index) is not Outcome.EXECUTED:
                 continue
             order = asked.get(raw)

@@ -6,18 +6,32 @@ lasts is undone by whoever heals the cluster: links are joined, clocks set right
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 from consensus.raft import Role
 from tests.simulation.cluster.network import Network
 from tests.simulation.cluster.node import SimulatedNode
-from tests.simulation.cluster.profile import CLOCK_JUMP, CUT_OFF_LEADER, PARTITION, PAUSE, RESTART
+from tests.simulation.cluster.profile import (
+    CHURN,
+    CLOCK_JUMP,
+    CUT_OFF_LEADER,
+    PARTITION,
+    PAUSE,
+    PRUNING,
+    RESTART,
+)
 from tests.simulation.cluster.world import World
 
 MAX_JUMP_MS = 12_000
 """How far a clock jumps from the truth: beyond the 10 s over which a leader isn't listened to."""
 MAX_PAUSE_MS = 1_500
 """How long a process stands still: three election timeouts."""
+
+LONG_MS = 1_500
+"""Within this time after a machine fails the others forget blocks."""
+KEPT_BLOCKS = 5
+"""So many blocks below the certified one are kept at most."""
 
 
 class Victims(Protocol):
@@ -29,6 +43,10 @@ class Victims(Protocol):
 
     def greet(self) -> None:
         """Let all links come up again."""
+        ...
+
+    def govern(self) -> None:
+        """Let the members decide on who makes up the cluster."""
         ...
 
 
@@ -47,7 +65,7 @@ def _partition(victims: Victims) -> None:
     random, nodes = victims.world.random, list(victims.nodes)
     victims.network.join()
     if random.random() < 0.6:
-        side = random.sample(nodes, random.randint(1, len(nodes) // 2))
+        side = random.sample(nodes, random.randint(1, max(1, len(nodes) // 2)))
         _part(victims, side)
     else:
         victims.greet()
@@ -101,11 +119,24 @@ def _restart(victims: Victims) -> None:
     victims.nodes[victims.world.random.choice(list(victims.nodes))].restart()
 
 
+def _leave_behind(victims: Victims) -> None:
+    """Switch a machine off for long, and let the others forget the blocks that it then lacks."""
+    random = victims.world.random
+    left = victims.nodes[random.choice(list(victims.nodes))]
+    if left.driver is not None:
+        left.crash()
+    for node in victims.nodes.values():
+        kept = random.randint(0, KEPT_BLOCKS)
+        victims.world.schedule(random.uniform(0, LONG_MS), partial(node.prune, kept))
+
+
 STRIKES: Mapping[str, Callable[[Victims], None]] = {
     PARTITION.name: _partition,
     CUT_OFF_LEADER.name: _cut_off_leader,
     CLOCK_JUMP.name: _jump_clock,
     PAUSE.name: _pause,
     RESTART.name: _restart,
+    PRUNING.name: _leave_behind,
+    CHURN.name: lambda victims: victims.govern(),
 }
 """What each nemesis does when it strikes."""

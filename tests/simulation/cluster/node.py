@@ -5,6 +5,7 @@ It must not know what the other machines do, nor what must hold (oracle.py).
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -55,6 +56,10 @@ class Surroundings(Protocol):
         """A process has begun."""
         ...
 
+    def needs_snapshot(self, node: str) -> None:
+        """The leader doesn't hold any more what a node lacks."""
+        ...
+
     def stopped(self, node: str, reason: StopReason) -> None:
         """A node has stopped itself."""
         ...
@@ -82,7 +87,6 @@ class SimulatedNode:
     ) -> None:
         """A machine that is switched off."""
         self.id, self._key = identity
-        self.disk = SimulatedDisk(world.random, world.counts, keeps_any=rates.keeps_any_write)
         self.driver: Driver | None = None
         self.store: Store | None = None
         self._around = around
@@ -90,6 +94,7 @@ class SimulatedNode:
         self._profile = profile
         self._rates = rates
         self._genesis_raw = genesis_raw
+        self.disk = self.new_disk()
         self._offset_ms = world.random.randint(-rates.clock_offset_ms, rates.clock_offset_ms)
         self._wrong_ms = 0
         self._stands_until_ms = 0.0
@@ -156,6 +161,42 @@ class SimulatedNode:
     def set_clock_right(self) -> None:
         """Take a wrong setting back."""
         self._wrong_ms = 0
+
+    def go_on_with(self, disk: SimulatedDisk, finish: Callable[[Store], None]) -> None:
+        """Stop in good order, let `finish` take over what the store promised, and go on with another disk.
+
+        A crash before that is done leaves the old one.
+        """
+        process = self._process
+
+        def ended() -> None:
+            self._end()
+            self.disk.sync()
+            self.run(self._process, lambda: self._switch(disk, finish))
+
+        self.current(lambda driver: driver.stop(lambda: self._world.schedule(0, self._once(process, ended))))
+
+    def _switch(self, disk: SimulatedDisk, finish: Callable[[Store], None]) -> None:
+        finish(self._open_store())
+        self.disk = disk
+        self._around.restarts(self.id)
+
+    def new_disk(self) -> SimulatedDisk:
+        """Another disk of this machine, empty."""
+        return SimulatedDisk(self._world.random, self._world.counts, keeps_any=self._rates.keeps_any_write)
+
+    def prune(self, below_certified: int) -> None:
+        """Forget the bodies of blocks this far below what is certified, on the disk's thread."""
+        driver, store = self.driver, self.store
+        if driver is None or store is None:
+            return
+        height = min(driver.certified_height - below_certified, driver.executed_height)
+        if height > store.pruned:
+            self._world.counts["stores pruned"] += 1
+            self._disk_worker.submit(partial(store.prune, height), lambda _: None, _raise)
+
+    def _open_store(self) -> Store:
+        return Store.open(SimulatedDatabase(self.disk, self.point), self._genesis_raw, self.id)
 
     def _once(self, process: int, action: Callable[[], None]) -> Callable[[], None]:
         return lambda: action() if process == self._process else None
@@ -225,16 +266,18 @@ class SimulatedNode:
 
     def _boot(self, process: int) -> None:
         self._world.note(f"{self.id} starts")
-        store = Store.open(SimulatedDatabase(self.disk, self.point), self._genesis_raw, self.id)
+        store = self._open_store()
+        self._disk_worker = _Worker(self, self._write_takes)
         ports = Ports(
             clock=self,
             timers=self,
             peers=self,
             verify=_Worker(self, lambda: self._takes(3)),
-            disk=_Worker(self, self._write_takes),
+            disk=self._disk_worker,
             execute=_Worker(self, self._write_takes),
             random=self,
             log=self,
+            need_snapshot=lambda: self._around.needs_snapshot(self.id),
         )
         config = DriverConfig(
             self.id, self._world.random.randbytes(16), self._key, self._profile.tick_ms, election_ticks=10
@@ -264,6 +307,10 @@ class SimulatedNode:
             self._profile.tick_ms * self._world.random.uniform(0.9, 1.1) / self._pace,
             lambda: self._tick(driver),
         )
+
+
+def _raise(error: BaseException) -> None:
+    raise error
 
 
 class _Timer:

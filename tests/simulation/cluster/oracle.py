@@ -4,11 +4,11 @@ It must not know how nodes work inside: it sees messages, disks and stores.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from consensus.messages import AppendEntriesReply, Message, RequestVoteReply, decode_message
 from ledger.audit import audit, verify_here
-from ledger.block import decode_block
+from ledger.block import Header, block_hash
 from ledger.certificate import decode_certificate, decode_seal, verify_certificate
 from ledger.codec import decode
 from ledger.outcome import Outcome
@@ -16,7 +16,7 @@ from ledger.records import ACCOUNT_PREFIX, Account
 from ledger.state import State, load_progress
 from ledger.view import ReadView
 from node.messages import NodeMessage, RaftFrame, SealShare
-from node.records import HARD_STATE, block_key, seal_key, unpack_record
+from node.records import HARD_STATE, block_key, header_key, seal_key, unpack_record
 from node.store import Store
 from tests.simulation.cluster.chain import StoredChain
 from tests.simulation.cluster.clients import Order
@@ -29,13 +29,16 @@ from tests.simulation.report import Violation
 class Oracle:
     """Remembers what was led, executed and sealed anywhere in a run."""
 
-    def __init__(self, disks: Mapping[str, SimulatedDisk], counts: Counter[str]) -> None:
-        """Nothing has happened."""
-        self._disks = disks
+    def __init__(self, disk_of: Callable[[str], SimulatedDisk], counts: Counter[str]) -> None:
+        """Nothing has happened. `disk_of` gives the disk that a node has now."""
+        self._disk_of = disk_of
         self._counts = counts
         self._leaders: dict[int, str] = {}
         self._blocks: dict[int, bytes] = {}
         self._seals: dict[int, bytes] = {}
+        self._forgotten: dict[int, bytes] = {}
+        self._learners: tuple[str, ...] = ()
+        self._joint = False
 
     def leads(self, node: str, term: int) -> None:
         """Election safety: one leader a term (Raft paper 5.2)."""
@@ -44,7 +47,7 @@ class Oracle:
 
     def sent(self, sender: str, message: NodeMessage) -> None:
         """What a message promises must be on the sender's disk when it leaves."""
-        durable = self._disks[sender].durable
+        durable = self._disk_of(sender).durable
         if isinstance(message, SealShare):
             height = decode_seal(message.seal).height
             if seal_key(height) not in durable:
@@ -54,34 +57,52 @@ class Oracle:
 
     def executed(self, node: str, store: Store, height: int) -> None:
         """State machine safety, and equal seals: every node has the same at each height."""
-        entry, own = store.entry(height), store.own_seal(height)
-        if entry is None or own is None:
-            raise Violation(f"{node} executed block {height}, but stores no block or no seal of it")
-        block_hash = decode_block(entry.data).hash
-        if self._blocks.setdefault(height, block_hash) != block_hash:
+        sealed, entry = store.header(height), store.entry(height)
+        if sealed is None:
+            raise Violation(f"{node} executed block {height}, but stores no header or no seal of it")
+        if entry is not None:
+            self._forgotten[height] = entry.data
+        found = block_hash(sealed.header)
+        if height not in self._blocks:
+            self._count_change(decode(sealed.header, Header))
+        if self._blocks.setdefault(height, found) != found:
             raise Violation(f"{node} executed another block at height {height}")
-        if self._seals.setdefault(height, own.seal) != own.seal:
+        own = store.own_seal(height)
+        right = self._seals.setdefault(height, sealed.seal)
+        if sealed.seal != right or (own is not None and own.seal != right):
             raise Violation(f"{node} sealed height {height} otherwise")
 
     def check_end(self, stores: Mapping[str, Store], orders: list[Order], reads: list[Answer]) -> None:
         """At rest: the stores agree, audit clean, conserve money, and hold every answer that was given."""
-        balances = _balances(next(iter(stores.values())), orders)
+        node = min(stores)
+        chain = StoredChain(stores[node], self._forgotten)
+        balances = _balances(chain, stores[node], orders)
         balances.check_answers(reads)
         for node, store in stores.items():
             self._check_money(node, store, balances)
             self._check_answers(node, store, orders)
             self._check_certificates(node, store)
-        node = min(stores)
-        report = audit(
-            StoredChain(stores[node]), network_id=None, verify=verify_here, progress=lambda done, of: None
-        )
+        report = audit(chain, network_id=None, verify=verify_here, progress=lambda done, of: None)
         if not report.clean:
             raise Violation(f"the audit of {node} found {report.findings[:3]}")
         self._counts["audited transactions"] += report.transactions
 
+    def _count_change(self, header: Header) -> None:
+        for change in header.change:
+            if change.outgoing:
+                what = "joint"
+                self._counts["leaders let go"] += header.proposer not in change.voters
+            elif len(change.learners) > len(self._learners):
+                what = "joint left" if self._joint else "learner taken in"
+            else:
+                what = "joint left" if self._joint else "node dropped"
+            self._counts[f"memberships: {what}"] += 1
+            self._learners, self._joint = change.learners, bool(change.outgoing)
+
     def _check_promise(self, sender: str, message: Message, durable: Mapping[bytes, bytes]) -> None:
         if isinstance(message, AppendEntriesReply) and message.success and message.index:
-            if block_key(message.index) not in durable:
+            # What is executed was synced, and its body may be forgotten since.
+            if block_key(message.index) not in durable and header_key(message.index) not in durable:
                 raise Violation(f"{sender} acknowledged block {message.index} before it was synced")
         elif isinstance(message, RequestVoteReply) and message.granted and not message.pre_vote:
             raw = durable.get(HARD_STATE)
@@ -120,14 +141,15 @@ class Oracle:
         state = State.open(store)
         height = 1
         while (found := store.certificate_from(height)) is not None:
-            seal = verify_certificate(decode_certificate(found[1]), state.registry.certifiers_at(0))
+            certifiers = state.registry.certifiers_at(found[0])
+            seal = verify_certificate(decode_certificate(found[1]), certifiers)
             if self._blocks.get(seal.height) != seal.header_hash:
                 raise Violation(f"{node} holds a certificate of another block at {seal.height}")
             self._counts["certificates verified"] += 1
             height = found[0] + 1
 
 
-def _balances(store: Store, orders: list[Order]) -> Balances:
+def _balances(chain: StoredChain, store: Store, orders: list[Order]) -> Balances:
     view = ReadView(store, lambda: State.open(store).registry)
 
     def outcome_at(height: int, index: int) -> Outcome:
@@ -136,4 +158,4 @@ def _balances(store: Store, orders: list[Order]) -> Balances:
             raise Violation(f"the transaction at {height}, {index} has no row")
         return Outcome(row.outcome)
 
-    return reckon(store, outcome_at, load_progress(store).height, orders)
+    return reckon(chain.block, outcome_at, chain.tip(), orders)

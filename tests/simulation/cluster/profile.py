@@ -21,6 +21,8 @@ CUT_OFF_LEADER = Nemesis("cut off a leader", 900)
 CLOCK_JUMP = Nemesis("clock jump", 900)
 PAUSE = Nemesis("pause", 900)
 RESTART = Nemesis("restart", 1_800)
+CHURN = Nemesis("membership churn", 350)
+PRUNING = Nemesis("leave one behind and prune", 900)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,16 @@ CRASHED = (
 LOSSY = ("crashes during a sync", "unsynced writes lost")
 CLOCKS = ("clock jumps back", "clock jumps ahead", "log block_ahead_of_clock")
 PAUSED = ("pauses", "pauses of a leader")
+CHURNED = (
+    "decisions to add a node",
+    "decisions to remove a node",
+    "decisions to replace a node",
+    "decisions while one is pending",
+    "leaders let go",
+    "memberships: joint",
+    "memberships: learner taken in",
+    "memberships: node dropped",
+)
 READS = ("reads at a deposed leader", "reads at a follower", "reads refused", "partitions around a leader")
 
 CALM = Profile("calm", ALWAYS)
@@ -162,6 +174,24 @@ STRONG_READS = replace(
     drop=0.05,
     nemeses=(CUT_OFF_LEADER, PAUSE),
 )
+MEMBERSHIP = replace(
+    CALM,
+    name="membership",
+    must_happen=(*ALWAYS, *CHURNED, "messages lost", "crashes"),
+    cluster_sizes=(1, 2, 3, 3),
+    chaos_ms=9_000,
+    drop=0.05,
+    crash_at_point=0.001,
+    nemeses=(CHURN,),
+)
+SNAPSHOTS = replace(
+    CALM,
+    name="snapshots",
+    must_happen=(*ALWAYS, "crashes", "snapshots begun", "snapshots installed", "stores pruned"),
+    drop=0.05,
+    crash_at_point=0.002,
+    nemeses=(PRUNING,),
+)
 HARSH = replace(
     CALM,
     name="harsh",
@@ -176,6 +206,8 @@ HARSH = replace(
         "disk stalls",
         "orderly restarts",
         "unsynced writes lost",
+        "memberships: joint",
+        "snapshots installed",
     ),
     mixed=True,
     drop=0.12,
@@ -193,10 +225,22 @@ HARSH = replace(
         CLOCK_JUMP,
         PAUSE,
         RESTART,
+        CHURN,
+        PRUNING,
     ),
 )
 
-SINGLE = (PARTITIONS, CRASHES, SLOW_DISKS, LOSSY_DISKS, CLOCK_JUMPS, PAUSES, STRONG_READS)
+SINGLE = (
+    PARTITIONS,
+    CRASHES,
+    SLOW_DISKS,
+    LOSSY_DISKS,
+    CLOCK_JUMPS,
+    PAUSES,
+    STRONG_READS,
+    MEMBERSHIP,
+    SNAPSHOTS,
+)
 """One kind of fault each; HARSH has them all together."""
 PROFILES = {profile.name: profile for profile in (*SINGLE, HARSH, CALM)}
 CAMPAIGN = tuple(profile.name for profile in (*SINGLE, HARSH))
