@@ -24,6 +24,10 @@ NETWORK_COMMANDS = {
     "new": LazyCommand(
         "cli.network:new", "Write genesis, certificates, and a folder for each node and member."
     ),
+    "add-node": LazyCommand(
+        "cli.network_add:add_node",
+        "Write the key, certificates and configuration of a further node into FOLDER.",
+    ),
     "up": LazyCommand(
         "cli.network_run:up", "Start the nodes of FOLDER in the background, and wait until they are ready."
     ),

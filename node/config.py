@@ -79,6 +79,13 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The longest message accepted from a peer."""
 
 
+class StoreSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which blocks a node keeps: all of them (`archive`), or the newest `keep_blocks` (`pruned`)."""
+
+    retention: Literal["archive", "pruned"] = "archive"
+    keep_blocks: Annotated[int, msgspec.Meta(ge=1_024)] = 100_000
+
+
 class LogSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the node writes its log to stderr."""
 
@@ -119,7 +126,9 @@ class NodeConfig(msgspec.Struct, frozen=True):
     api_urls: dict[str, str]
     """Where clients reach each node's API, by node id: given as a hint to the leader."""
     peer_addresses: dict[str, str]
-    """Where this node dials another in place of the address on the chain, by node id."""
+    """Where this node dials another in place of the address on the chain, or before it knows one, by node
+    id.
+    """
     timing: Timing
     limits: Limits
     log: LogSection
@@ -168,6 +177,7 @@ def _resolve(file: _File, folder: Path) -> NodeConfig:
         timing=file.timing,
         limits=file.limits,
         log=file.log,
+        store=file.store,
     )
 
 
@@ -179,6 +189,7 @@ def render_config(
     api: Listen,
     admin: Listen,
     api_urls: dict[str, str],
+    peer_addresses: dict[str, str] | None = None,
     timing: Timing | None = None,
     log: LogSection | None = None,
 ) -> str:
@@ -209,6 +220,7 @@ def render_config(
             },
         ),
         *_table("api_urls", dict(api_urls)),
+        *(_table("peer_addresses", dict(peer_addresses)) if peer_addresses else ()),
         *_table("timing", msgspec.to_builtins(timing or Timing())),
         *_table("log", msgspec.to_builtins(log or LogSection())),
     ]

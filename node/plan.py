@@ -140,10 +140,7 @@ def check_plan(plan: NetworkPlan) -> None:
 
 def _check_ports(plan: NetworkPlan) -> None:
     for _, node in plan.nodes:
-        _check_text("node id", node.id, r"[a-z0-9-]{1,32}")
-        for port in (node.peer_port, node.api_port, node.admin_port):
-            if not 1 <= port <= 65_535:
-                raise PlanError(f"node {node.id}: port {port} is not between 1 and 65535.")
+        check_node(node)
     _check_unique(
         "port",
         (
@@ -152,6 +149,14 @@ def _check_ports(plan: NetworkPlan) -> None:
             for port in (node.peer_port, node.api_port, node.admin_port)
         ),
     )
+
+
+def check_node(node: PlannedNode) -> None:
+    """Raise PlanError unless the node's id and ports are such."""
+    _check_text("node id", node.id, r"[a-z0-9-]{1,32}")
+    for port in (node.peer_port, node.api_port, node.admin_port):
+        if not 1 <= port <= 65_535:
+            raise PlanError(f"node {node.id}: port {port} is not between 1 and 65535.")
 
 
 def _check_assets(plan: NetworkPlan) -> None:

@@ -171,7 +171,8 @@ def _write_network(plan: NetworkPlan, folder: Path, passphrase: str, cost: Scryp
         (where / "ca.pem").write_bytes(ca.certificate)
     (folder / "genesis.bin").write_bytes(genesis)
     for member, node in plan.nodes:
-        _write_node(plan, folder / "nodes" / node.id, member, node, node_keys[node.id], genesis, ca, now)
+        place, config = folder / "nodes" / node.id, _config(plan, member, node)
+        write_node(place, plan.name, node, node_keys[node.id], genesis, ca, now, config)
     for member in plan.members:
         target = folder / "members" / member.id
         _write_member(plan, target, member, genesis, ca, now)
@@ -179,19 +180,20 @@ def _write_network(plan: NetworkPlan, folder: Path, passphrase: str, cost: Scryp
     (folder / SUMMARY_FILE).write_bytes(_summary(plan, genesis))
 
 
-def _write_node(
-    plan: NetworkPlan,
+def write_node(
     folder: Path,
-    member: PlannedMember,
+    network: str,
     node: PlannedNode,
     key: ec.EllipticCurvePrivateKey,
     genesis: bytes,
     ca: tls.Issued,
     now: datetime.datetime,
+    config: str,
 ) -> None:
+    """Write all that a node needs into its folder, which must not exist; `config` is its node.toml."""
     folder.mkdir(parents=True, mode=0o700)
     hosts = list(dict.fromkeys([node.host, "localhost", "127.0.0.1"]))
-    own = tls.issue(ca, node.id, [tls.node_name(node.id, plan.name), *hosts], now)
+    own = tls.issue(ca, node.id, [tls.node_name(node.id, network), *hosts], now)
     api = tls.issue(ca, f"{node.id} API", hosts, now, client=False)
     (folder / "genesis.bin").write_bytes(genesis)
     (folder / "ca.pem").write_bytes(ca.certificate)
@@ -199,17 +201,20 @@ def _write_node(
         (folder / f"{name}.pem").write_bytes(issued.certificate)
         tls.write_private(folder / f"{name}.key", issued.key)
     tls.write_private(folder / "signing.key", tls.private_pem(key))
-    config = render_config(
+    (folder / "node.toml").write_text(config, encoding="utf-8")
+
+
+def _config(plan: NetworkPlan, member: PlannedMember, node: PlannedNode) -> str:
+    return render_config(
         node=node.id,
         member=member.id,
         peer=Listen(node.host, node.peer_port),
         api=Listen(node.host, node.api_port),
         admin=Listen(node.host, node.admin_port),
-        api_urls={other.id: _url(other.host, other.api_port) for _, other in plan.nodes},
+        api_urls={other.id: url(other.host, other.api_port) for _, other in plan.nodes},
         timing=plan.timing,
         log=plan.log,
     )
-    (folder / "node.toml").write_text(config, encoding="utf-8")
 
 
 def _write_member(
@@ -289,23 +294,37 @@ def _new_key(plan: NetworkPlan, label: str) -> ec.EllipticCurvePrivateKey:
 
 
 def _summary(plan: NetworkPlan, genesis: bytes) -> bytes:
-    nodes = tuple(
-        NodePlace(
-            node.id,
-            member.id,
-            f"nodes/{node.id}",
-            _url(node.host, node.api_port),
-            _url(node.host, node.admin_port),
-        )
-        for member, node in plan.nodes
-    )
     members = tuple(
         MemberPlace(member.id, member.name, f"members/{member.id}")
         for member in sorted(plan.members, key=lambda member: member.id)
     )
+    nodes = tuple(node_place(member.id, node) for member, node in plan.nodes)
     summary = _Summary(plan.name, network_id(genesis).hex(), plan.seed is not None, nodes, members)
     return msgspec.json.format(msgspec.json.encode(summary), indent=2)
 
 
-def _url(host: str, port: int) -> str:
+def node_place(member: str, node: PlannedNode) -> NodePlace:
+    """Where a provisioned node is."""
+    return NodePlace(
+        node.id,
+        member,
+        f"nodes/{node.id}",
+        url(node.host, node.api_port),
+        url(node.host, node.admin_port),
+    )
+
+
+def note_node(network: ProvisionedNetwork, place: NodePlace) -> ProvisionedNetwork:
+    """The network with one node more, also in its summary, which is replaced at once."""
+    summary = _Summary(
+        network.name, network.network_id.hex(), network.development, (*network.nodes, place), network.members
+    )
+    partial = network.directory / (SUMMARY_FILE + ".partial")
+    partial.write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2))
+    partial.replace(network.directory / SUMMARY_FILE)
+    return load_network(network.directory)
+
+
+def url(host: str, port: int) -> str:
+    """Where a port of a node is reached."""
     return f"https://{host}:{port}"
