@@ -35,7 +35,13 @@ COMMANDS = {
     "block": LazyCommand("cli.block:block", "Look at the blocks of the chain."),
     "receipt": LazyCommand("cli.receipt:receipt", "Fetch the proof of a payment, and check one offline."),
     "audit": LazyCommand("cli.audit:audit", "Check a whole chain offline, in a copy of a node's store."),
-    "members": LazyCommand("cli.registry:members", "List the banks."),
+    "members": LazyCommand(
+        "cli.members:members", "List the banks and their nodes, and change which nodes make up the cluster."
+    ),
+    "parameters": LazyCommand(
+        "cli.parameters:parameters", "List the parameters that the banks agree on, and change them."
+    ),
+    "rules": LazyCommand("cli.rules:rules", "Show which rules blocks follow, and activate newer ones."),
     "assets": LazyCommand("cli.registry:assets", "List the assets."),
     "outcomes": LazyCommand("cli.registry:outcomes", "List every way a payment can end."),
     "bench": LazyCommand("cli.bench.command:bench", "Measure a network of real nodes on this machine."),

@@ -1,4 +1,4 @@
-"""`nostro members`, `assets` and `outcomes`: the lists that a network and this program have.
+"""`nostro assets` and `outcomes`: the lists that a network and this program have.
 
 It must not know where a node keeps them.
 """
@@ -13,25 +13,8 @@ from cli import output
 from cli.connection import Connection, connection_options
 
 if TYPE_CHECKING:
-    from wallet.answers import Asset, Member
+    from wallet.answers import Asset
     from wallet.client import Client
-
-
-@click.command()
-@connection_options
-@output.json_option
-def members(connection: Connection) -> None:
-    """List the banks."""
-    import msgspec
-
-    async def question(client: Client) -> tuple[Member, ...]:
-        return tuple(await client.members())
-
-    out = output.current()
-    found = connection.ask(question)
-    rows = [(member.id, member.name, member.since_height) for member in found]
-    document = {"members": msgspec.to_builtins(found)}
-    out.result(document, lambda: out.table(("MEMBER", "NAME", "SINCE BLOCK>"), rows))
 
 
 @click.command()
