@@ -132,6 +132,34 @@ def _refused(error: Any) -> Explained:
     return Explained(message, problem.remedy, Exit.UNREACHABLE if unavailable else Exit.ERROR)
 
 
+def _backup_refused(error: Any) -> Explained:
+    """A BackupRefused brings its own remedy."""
+    return Explained(str(error), error.remedy, Exit.ERROR)
+
+
+def _snapshot_invalid(error: Any) -> Explained:
+    """A backup whose parts don't prove each other."""
+    return Explained(
+        f"The backup proves nothing: {error}.", "Use another one, or make it anew.", Exit.VIOLATION
+    )
+
+
+def _admin_refused(error: Any) -> Explained:
+    """A node's admin port said no."""
+    return Explained(
+        f"The node refused: {str(error).rstrip('.')}.", "`nostro node status` shows how it is.", Exit.REFUSED
+    )
+
+
+def _admin_unreachable(error: Any) -> Explained:
+    """A node's admin port said nothing."""
+    return Explained(
+        f"The admin port can't be asked: {error}.",
+        "Check that the node runs, and that the operator's certificate is its member's.",
+        Exit.UNREACHABLE,
+    )
+
+
 # Each is listed with the words for it; a test keeps every name true.
 EXPLAINERS: Mapping[str, Callable[[Any], Explained]] = {
     "builtins.OSError": _file_error,
@@ -146,6 +174,11 @@ EXPLAINERS: Mapping[str, Callable[[Any], Explained]] = {
     "node.config.ConfigError": _what_and_remedy(),
     "node.disk.StoreError": _what_and_remedy(),
     "node.tls.TlsError": _what_and_remedy(),
+    "node.backup.BackupRefused": _backup_refused,
+    "node.records.CorruptRecord": _malformed,
+    "node.operators.AdminRefused": _admin_refused,
+    "node.operators.AdminUnreachable": _admin_unreachable,
+    "ledger.snapshot.SnapshotInvalid": _snapshot_invalid,
     "ledger.codec.Malformed": _malformed,
     "ledger.amounts.AmountError": _amount_error,
 }

@@ -28,6 +28,18 @@ NODE_COMMANDS = {
         "cli.doctor:doctor",
         "Examine one node, running or stopped: keys, certificates, ports, disk, store, peers, clock.",
     ),
+    "backup": LazyCommand(
+        "cli.node_backup:backup",
+        "Write a node's state and history to FOLDER, and prove what was written.",
+    ),
+    "restore": LazyCommand(
+        "cli.node_backup:restore",
+        "Make the store of a new node of the backup in FOLDER, proving all of it.",
+    ),
+    "prune": LazyCommand(
+        "cli.node_backup:prune",
+        "Forget the transactions of old blocks; balances, outcomes, headers and seals stay.",
+    ),
     "renew": LazyCommand(
         "cli.renew:node_renew",
         "Renew the certificates of one node, in place; a running node takes them up by itself.",

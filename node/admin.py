@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 from aiohttp import web
@@ -20,6 +21,8 @@ from node.report import NodeReport
 
 REPORT_PATH = "/admin/v1/status"
 TRANSFER_PATH = "/admin/v1/leader/transfer"
+SNAPSHOT_PATH = "/admin/v1/snapshot"
+PRUNE_PATH = "/admin/v1/prune"
 METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 """Prometheus' text format."""
 
@@ -30,18 +33,33 @@ class AdminQuestions:
 
     `not_ready` gives the reason why the node isn't ready, or None when it is. `hand_over` begins to hand
     leadership to the named voter, or to the furthest one; it gives the voter's id, or raises HandoverRefused.
+    `snapshot` makes a snapshot of now, and gives its folder or None; `prune` forgets blocks, all but so many.
     """
 
     not_ready: Callable[[], str | None]
     metrics: Callable[[], bytes]
     report: Callable[[], NodeReport]
     hand_over: Callable[[str | None], str]
+    snapshot: Callable[[], Awaitable[Path | None]]
+    prune: Callable[[int], Awaitable[int]]
 
 
 class HandingOver(msgspec.Struct, frozen=True):
     """The answer to a request to hand leadership over: `to` was told to lead."""
 
     to: str
+
+
+class SnapshotMade(msgspec.Struct, frozen=True):
+    """The answer to a request for a snapshot: the folder on the node's machine that holds it."""
+
+    folder: str
+
+
+class Pruned(msgspec.Struct, frozen=True):
+    """The answer to a request to forget blocks: the highest whose body the node doesn't hold any more."""
+
+    height: int
 
 
 class AdminRefusal(msgspec.Struct, frozen=True):
@@ -64,6 +82,8 @@ class AdminServer:
         application.router.add_get("/metrics", self._metrics)
         application.router.add_get(REPORT_PATH, self._report)
         application.router.add_post(TRANSFER_PATH, self._transfer)
+        application.router.add_post(SNAPSHOT_PATH, self._snapshot)
+        application.router.add_post(PRUNE_PATH, self._prune)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
 
     @property
@@ -115,6 +135,25 @@ class AdminServer:
             return _json(202, HandingOver(self._questions.hand_over(request.query.get("to"))))
         except HandoverRefused as error:
             return _json(409, AdminRefusal(str(error)))
+
+    async def _snapshot(self, request: web.Request) -> web.Response:
+        """200 once it is made, 409 where its height isn't certified in time."""
+        folder = await self._questions.snapshot()
+        if folder is None:
+            return _json(
+                409, AdminRefusal("its newest block isn't certified yet: a quorum of nodes must run")
+            )
+        return _json(200, SnapshotMade(str(folder)))
+
+    async def _prune(self, request: web.Request) -> web.Response:
+        """200 with what isn't held any more; 400 where too few blocks would be left."""
+        keep = request.query.get("keep", "")
+        if not keep.isascii() or not keep.isdigit():
+            return _json(400, AdminRefusal("`keep` must say how many of the newest blocks are to stay"))
+        try:
+            return _json(200, Pruned(await self._questions.prune(int(keep))))
+        except ValueError as error:
+            return _json(400, AdminRefusal(str(error)))
 
 
 def _json(status: int, document: msgspec.Struct) -> web.Response:

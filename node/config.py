@@ -104,6 +104,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timing: Timing = Timing()
     limits: Limits = Limits()
     log: LogSection = LogSection()
+    store: StoreSection = StoreSection()
 
 
 class NodeConfig(msgspec.Struct, frozen=True):
@@ -132,6 +133,7 @@ class NodeConfig(msgspec.Struct, frozen=True):
     timing: Timing
     limits: Limits
     log: LogSection
+    store: StoreSection = StoreSection()
 
 
 def load_config(path: Path) -> NodeConfig:

@@ -6,17 +6,29 @@ It must not know what the answers are used for.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import quote
 
 import aiohttp
 import msgspec
 
 from node import tls
-from node.admin import REPORT_PATH, TRANSFER_PATH, AdminRefusal, HandingOver
+from node.admin import (
+    PRUNE_PATH,
+    REPORT_PATH,
+    SNAPSHOT_PATH,
+    TRANSFER_PATH,
+    AdminRefusal,
+    HandingOver,
+    Pruned,
+    SnapshotMade,
+)
 from node.provision import ProvisionedNetwork
 from node.report import NodeReport
 
 TIMEOUT_S = 2.0
+SNAPSHOT_TIMEOUT_S = 600.0
+PRUNE_TIMEOUT_S = 600.0
 
 
 class AdminUnreachable(Exception):
@@ -42,10 +54,12 @@ def admin_port(network: ProvisionedNetwork, node: str) -> AdminPort:
     return AdminPort(place.admin_url, tls.node_name(node, network.name), network.operator_files(place.member))
 
 
-async def ask(port: AdminPort, path: str, method: str = "GET") -> tuple[int, str]:
+async def ask(
+    port: AdminPort, path: str, method: str = "GET", timeout_s: float = TIMEOUT_S
+) -> tuple[int, str]:
     """Status and text of one request; raises AdminUnreachable."""
     context = tls.peer_client_context(port.files)
-    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    timeout = aiohttp.ClientTimeout(total=timeout_s)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
@@ -55,7 +69,7 @@ async def ask(port: AdminPort, path: str, method: str = "GET") -> tuple[int, str
         ):
             return response.status, await response.text()
     except TimeoutError as error:
-        raise AdminUnreachable(f"{port.url} gave no answer within {TIMEOUT_S} s") from error
+        raise AdminUnreachable(f"{port.url} gave no answer within {timeout_s} s") from error
     except aiohttp.ClientError as error:
         raise AdminUnreachable(f"{port.url}: {reason_of(error)}") from error
 
@@ -74,7 +88,27 @@ async def hand_over(port: AdminPort, to: str | None) -> str:
     status, text = await ask(port, TRANSFER_PATH + query, "POST")
     if status == 202:
         return msgspec.json.decode(text, type=HandingOver).to
-    raise AdminRefused(msgspec.json.decode(text, type=AdminRefusal).reason if status == 409 else text.strip())
+    raise AdminRefused(_refusal(status, text))
+
+
+async def make_snapshot(port: AdminPort) -> Path:
+    """Have a node make a snapshot of now; its folder on the node's machine. Raises as `report`."""
+    status, text = await ask(port, SNAPSHOT_PATH, "POST", SNAPSHOT_TIMEOUT_S)
+    if status == 200:
+        return Path(msgspec.json.decode(text, type=SnapshotMade).folder)
+    raise AdminRefused(_refusal(status, text))
+
+
+async def prune(port: AdminPort, keep: int) -> int:
+    """Have a node forget the bodies of all but the newest `keep` blocks; up to which. Raises as `report`."""
+    status, text = await ask(port, f"{PRUNE_PATH}?keep={keep}", "POST", PRUNE_TIMEOUT_S)
+    if status == 200:
+        return msgspec.json.decode(text, type=Pruned).height
+    raise AdminRefused(_refusal(status, text))
+
+
+def _refusal(status: int, text: str) -> str:
+    return msgspec.json.decode(text, type=AdminRefusal).reason if status in (400, 409) else text.strip()
 
 
 def reason_of(error: aiohttp.ClientError) -> str:

@@ -48,6 +48,7 @@ from node.mempool import MempoolLimits
 from node.metrics import Metrics
 from node.peers import PeerLinks, PeerSettings, raise_what_it_raised
 from node.ports import Random
+from node.pruning import Pruner
 from node.records import CorruptRecord
 from node.rules_watch import UnknownRules
 from node.service import About, NodeService
@@ -189,6 +190,7 @@ async def _assemble(config: NodeConfig, log: BindableLog, stop: StopRequest, sta
         served_folder(config.data), database, store, lambda: driver.executed_height, log
     )
     stack.push_async_callback(snapshots.close)
+    pruner = Pruner(store, ports.disk, lambda: driver.certified_height, log)
     links.serve(snapshots.routes())
     metrics.watch(driver.status, links.counters)
     await links.start(listeners["peer"], driver)
@@ -209,6 +211,8 @@ async def _assemble(config: NodeConfig, log: BindableLog, stop: StopRequest, sta
             driver, genesis.name, about, ports.clock.now_ms(), certificates.days_left()
         ),
         hand_over=driver.hand_over,
+        snapshot=lambda: snapshots.make(recent=0),
+        prune=pruner.prune,
     )
     admin = AdminServer(_files(config), tls.operator_name(config.member, genesis.name), questions)
     await admin.start(listeners["admin"])
@@ -216,6 +220,9 @@ async def _assemble(config: NodeConfig, log: BindableLog, stop: StopRequest, sta
     certificates.serve("node", _files(config), [*links.contexts, admin.context])
     certificates.serve("api", _api_files(config), [api_context])
     await stack.enter_async_context(_kept(certificates))
+    if config.store.retention == "pruned":
+        pruning = stack.enter_context(_task(pruner.keep_pruned(config.store.keep_blocks)))
+        pruning.add_done_callback(raise_what_it_raised)
     building = stack.enter_context(_task(look_out(joiner, lambda: driver.executed_height, wanted)))
     return _Node(genesis, driver, service, building, stack.enter_context(_task(stop.asked.wait())))
 

@@ -57,6 +57,7 @@ class SnapshotServer:
         self._executed = executed
         self._log = log
         self._making: asyncio.Task[None] | None = None
+        self._one_at_a_time = asyncio.Lock()
 
     def routes(self) -> dict[str, Handler]:
         """What is to be answered at which path."""
@@ -69,15 +70,17 @@ class SnapshotServer:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._making
 
-    async def make(self) -> Manifest | None:
-        """Make a snapshot, unless a recent one is there; None where its height isn't certified in time.
+    async def make(self, recent: int | None = None) -> Path | None:
+        """The folder of a snapshot; made, if there is none of the newest `recent` (else RECENT_BLOCKS) blocks.
 
-        Raises StoreError, CorruptRecord or HandoverMissing where rows are damaged or missing.
+        None where its height isn't certified in time. Raises StoreError, CorruptRecord or HandoverMissing
+        where rows are damaged or missing.
         """
-        height = self._newest()
-        if height is None or height < self._executed() - RECENT_BLOCKS:
-            height = await self._export()
-        return None if height is None else read_manifest(self._folder / str(height))
+        async with self._one_at_a_time:
+            height = self._newest()
+            if height is None or height < self._executed() - (RECENT_BLOCKS if recent is None else recent):
+                height = await self._export()
+            return None if height is None else self._folder / str(height)
 
     async def _height(self, request: web.Request) -> web.StreamResponse:
         return web.Response(text=str(self._executed()))
@@ -110,7 +113,7 @@ class SnapshotServer:
     async def _make(self) -> None:
         """In the background: whoever asked comes again, so what goes wrong is said in the log."""
         try:
-            await self._export()
+            await self.make()
         except (StoreError, CorruptRecord, HandoverMissing, OSError) as error:
             self._log.error("snapshot_failed", reason=str(error))
 

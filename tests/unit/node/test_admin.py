@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from node import tls
-from node.admin import REPORT_PATH, TRANSFER_PATH, AdminQuestions, AdminServer
+from node.admin import PRUNE_PATH, REPORT_PATH, SNAPSHOT_PATH, TRANSFER_PATH, AdminQuestions, AdminServer
 from node.handover import HandoverRefused
 from node.metrics import Metrics
 from node.peers import LinkCounters
@@ -48,6 +48,8 @@ REPORT = NodeReport(
     executed_height=10,
     certified_height=8,
     not_ready=None,
+    voters=("alpha-1", "bravo-1"),
+    learners=(),
     certificate_days={"node": 800.0},
     peers=(PeerReport("bravo-1", True, 11),),
 )
@@ -60,6 +62,18 @@ def hand_over(to: str | None) -> str:
     return "bravo-1"
 
 
+async def snapshot() -> Path | None:
+    """A node that has just made one."""
+    return Path("/srv/node/data.snapshots/10")
+
+
+async def prune(keep: int) -> int:
+    """A node of 2,048 blocks that keeps at least half of them."""
+    if keep < 1_024:
+        raise ValueError(f"at least 1024 blocks must be kept, not {keep}")
+    return 2_048 - keep
+
+
 def ask(
     folder: Path, path: str, *, member: str = "alpha", not_ready: str | None = None, method: str = "GET"
 ) -> tuple[int, str]:
@@ -69,7 +83,9 @@ def ask(
         server = AdminServer(
             files(folder, "node", tls.node_name("alpha-1", NETWORK)),
             tls.operator_name("alpha", NETWORK),
-            AdminQuestions(lambda: not_ready, lambda: b"nostro_height 1\n", lambda: REPORT, hand_over),
+            AdminQuestions(
+                lambda: not_ready, lambda: b"nostro_height 1\n", lambda: REPORT, hand_over, snapshot, prune
+            ),
         )
         listener = socket.create_server(("127.0.0.1", 0))
         await server.start(listener)
@@ -182,3 +198,25 @@ def test_the_metrics_say_where_the_node_stands() -> None:
     assert samples["nostro_peer_refused_total",] == 5
     assert samples["nostro_worker_job_seconds_count", "disk"] == 1
     assert samples["nostro_certificate_days_left", "node"] == 59.5
+
+
+def test_operators_can_have_a_snapshot_made(tmp_path: Path) -> None:
+    """The answer names the folder on the node's machine."""
+    status, text = ask(tmp_path, SNAPSHOT_PATH, method="POST")
+    assert (status, msgspec.json.decode(text)) == (200, {"folder": "/srv/node/data.snapshots/10"})
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "said"),
+    [
+        ("?keep=1024", 200, '"height":1024'),
+        ("?keep=1023", 400, "at least 1024"),
+        ("?keep=many", 400, "`keep` must say"),
+        ("", 400, "`keep` must say"),
+    ],
+)
+def test_operators_can_have_blocks_forgotten(tmp_path: Path, query: str, status: int, said: str) -> None:
+    """They say how many are to stay; too few, or no number, is refused in words."""
+    got, text = ask(tmp_path, PRUNE_PATH + query, method="POST")
+    assert got == status
+    assert said in text

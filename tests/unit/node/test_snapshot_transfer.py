@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from ledger.snapshot import SnapshotInvalid, encode_manifest
+from ledger.snapshot import Manifest, SnapshotInvalid, encode_manifest
 from node import snapshot_server, tls
 from node.data_switch import fetched_folder, new_folder, settle
 from node.disk import LevelDatabase
 from node.joining import FAR_BEHIND_BLOCKS, Joiner, build, build_if_far_behind, look_out, open_store
 from node.records import meta_key
 from node.snapshot_fetch import PeerAnswer, PeerClient, PeerFailed, ask_heights, fetch
-from node.snapshot_folder import MANIFEST, chunks_of, has_chunk
+from node.snapshot_folder import MANIFEST, chunks_of, has_chunk, read_manifest
 from node.snapshot_server import CHUNK_PATH, HEIGHT_PATH, KEPT_SNAPSHOTS, MANIFEST_PATH, SnapshotServer
 from node.store import Store
 from tests.unit.node.harness import Node
@@ -58,9 +58,8 @@ class Source:
             raise PeerFailed(f"{peer} is down")
         if path == HEIGHT_PATH:
             return PeerAnswer(200, str(self.height or self.node.driver.executed_height).encode())
-        manifest = await self.server.make()
-        assert manifest is not None
-        place = self.folder / str(manifest.height)
+        place = await self.server.make()
+        assert place is not None
         return PeerAnswer(
             200, (place / (path.rpartition("/")[2] if path != MANIFEST_PATH else MANIFEST)).read_bytes()
         )
@@ -72,6 +71,13 @@ class Source:
     def close(self) -> None:
         """Let go of the LevelDB."""
         self.database.close()
+
+
+async def made(source: Source) -> Manifest:
+    """The manifest of the snapshot that the source gives now."""
+    folder = await source.server.make()
+    assert folder is not None
+    return read_manifest(folder)
 
 
 @pytest.fixture
@@ -187,8 +193,7 @@ def test_what_a_peer_says_is_checked_as_it_comes(tmp_path: Path, source: Source)
         height = source.node.driver.executed_height
         with pytest.raises(PeerFailed, match=f"of height {height} only"):
             await fetch(source.ask, "n0", genesis_raw, tmp_path / "f", height, source.log)
-        manifest = await source.server.make()
-        assert manifest is not None
+        manifest = await made(source)
         raw = encode_manifest(replace(manifest, network_id=bytes(32)))
 
         async def foreign(peer: str, path: str) -> PeerAnswer:
@@ -210,19 +215,18 @@ def test_the_newest_snapshots_are_kept_and_served_while_recent(
     async def scenario() -> None:
         heights = []
         for _ in range(KEPT_SNAPSHOTS + 1):
-            made = await source.server.make()
-            assert made is not None
-            heights.append(made.height)
+            manifest = await made(source)
+            heights.append(manifest.height)
             source.grow(2)
-            assert await source.server.make() == made
+            assert await made(source) == manifest
             source.grow(1)
         assert heights == sorted(set(heights))
         kept = sorted(int(path.name) for path in source.folder.iterdir())
         assert kept == heights[-KEPT_SNAPSHOTS:]
         (source.folder / str(heights[-1]) / MANIFEST).unlink()
-        again = await source.server.make()
-        assert again is not None
-        assert again.height > heights[-1]
+        assert (await made(source)).height > heights[-1]
+        newest = await source.server.make(recent=0)
+        assert newest == source.folder / str(source.node.driver.executed_height)
 
     asyncio.run(scenario())
     source.close()
@@ -297,8 +301,7 @@ def test_a_snapshot_that_proves_nothing_is_thrown_away(tmp_path: Path, source: S
     joiner = source.joiner(tmp_path / "data")
 
     async def scenario() -> None:
-        manifest = await source.server.make()
-        assert manifest is not None
+        manifest = await made(source)
         other = snapshot_of(grown(3), tmp_path / "other")
         lie = replace(manifest, sections=other.sections)
 

@@ -1,0 +1,124 @@
+"""Backups: a snapshot in a folder of one's own, proved after it was written, and a store made of one.
+
+A backup is a snapshot's folder (docs/formats.md, section 11). It holds no key, no vote and no seal of its
+node's own: what is made of it is another node. It must not know who asks for one.
+"""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import closing
+from pathlib import Path
+
+from ledger.codec import decode
+from ledger.records import REGISTERED, NodeRecord, RegistryRow, node_key
+from ledger.snapshot import REGISTRY, Manifest, unpack_chunk
+from ledger.snapshot_proof import SnapshotProof
+from node.data_switch import new_folder, settle, switch
+from node.disk import LevelDatabase
+from node.snapshot_export import export_items, prove_exported
+from node.snapshot_folder import (
+    MANIFEST,
+    chunks_of,
+    make_empty,
+    read_chunk,
+    read_manifest,
+    sync_folder,
+    write_file,
+    write_manifest,
+)
+from node.snapshot_install import SnapshotInstaller
+from node.store import Store
+
+
+class BackupRefused(Exception):
+    """A backup can't be made or used as asked; the text says why, and `remedy` what to do."""
+
+    def __init__(self, why: str, remedy: str) -> None:
+        super().__init__(why)
+        self.remedy = remedy
+
+
+def check_target(target: Path) -> None:
+    """Raise BackupRefused where the folder for a backup holds something already."""
+    if target.exists() and any(target.iterdir()):
+        raise BackupRefused(f"{target} is not empty.", "Give each backup a new folder.")
+
+
+def copy_backup(snapshot: Path, target: Path) -> Manifest:
+    """Copy a snapshot that a running node has made; the manifest comes last, so that a part is no backup."""
+    manifest = read_manifest(snapshot)
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for chunk in chunks_of(manifest):
+        write_file(target / chunk.name, read_chunk(snapshot, chunk))
+    write_file(target / MANIFEST, (snapshot / MANIFEST).read_bytes())
+    sync_folder(target)
+    return manifest
+
+
+def back_up_store(data: Path, genesis_raw: bytes, node_id: str, target: Path) -> Manifest:
+    """Back up the store of a node that doesn't run.
+
+    Raises StoreError, CorruptRecord, or BackupRefused where the store's height has no certificate.
+    """
+    with closing(LevelDatabase(data, create=False)) as database:
+        store = Store.open(database, genesis_raw, node_id)
+        try:
+            make_empty(target)
+            manifest = prove_exported(store, export_items(database, target))
+        except ValueError as error:
+            raise BackupRefused(str(error), "Start the node: there is nothing to back up yet.") from error
+    if manifest is None:
+        shutil.rmtree(target)
+        raise BackupRefused(
+            f"The store at {data} holds no certificate of its newest block: no quorum has confirmed it.",
+            "Start the node, and back it up while it runs.",
+        )
+    write_manifest(target, manifest)
+    return manifest
+
+
+def verify_backup(folder: Path, genesis_raw: bytes) -> Manifest:
+    """Prove a whole backup from genesis on, as whoever restores it will; raises SnapshotInvalid."""
+    manifest = read_manifest(folder)
+    proof = SnapshotProof(genesis_raw, manifest)
+    for chunk in chunks_of(manifest):
+        proof.take(chunk.section, unpack_chunk(read_chunk(folder, chunk), chunk.ref, chunk.name))
+    proof.finish()
+    return manifest
+
+
+def restore(folder: Path, genesis_raw: bytes, node_id: str, data: Path) -> Manifest:
+    """Make the store of a new node of a backup, proved on the way; the node learns the rest from its peers.
+
+    Raises SnapshotInvalid, or BackupRefused where there is a store already, or the node's id has been used:
+    what a node has promised since the backup, the backup can't know.
+    """
+    settle(data)
+    if data.exists():
+        raise BackupRefused(f"There is a store at {data} already.", "Restore into a new node's folder.")
+    manifest = read_manifest(folder)
+    make_empty(new_folder(data))
+    with closing(LevelDatabase(new_folder(data))) as database:
+        installer = SnapshotInstaller(genesis_raw, node_id, manifest, database)
+        for chunk in chunks_of(manifest):
+            raw = read_chunk(folder, chunk)
+            if chunk.section == REGISTRY:
+                _check_new(unpack_chunk(raw, chunk.ref, chunk.name), node_id)
+            installer.take(chunk, raw)
+        installer.prove()
+        installer.finish(None)
+    switch(data)
+    return manifest
+
+
+def _check_new(rows: list[bytes], node_id: str) -> None:
+    """A node that is more than registered has voted, or may have; its id is never used again."""
+    for raw in rows:
+        row = decode(raw, RegistryRow)
+        if row.key == node_key(node_id) and decode(row.value, NodeRecord).status != REGISTERED:
+            raise BackupRefused(
+                f"The node {node_id} has taken part in the chain: what it has promised since the backup is "
+                "not in the backup.",
+                "Let the members register a new node with its own id and key, and restore for that one.",
+            )
