@@ -72,6 +72,19 @@ async def ask_all(network: ProvisionedNetwork) -> dict[str, NodeReport | None]:
     return dict(zip(ids, await asyncio.gather(*(ask(network, node) for node in ids)), strict=True))
 
 
+async def voters_of(network: ProvisionedNetwork) -> list[BackgroundNode]:
+    """The nodes that vote, as far as the folder has them: by the newest of their reports, else all there are.
+
+    The folder may also hold nodes that were let go, or that are still to be decided on.
+    """
+    reports = [report for report in (await ask_all(network)).values() if report is not None]
+    every = nodes_of(network)
+    if not reports:
+        return every
+    newest = max(reports, key=lambda report: report.executed_height)
+    return [node for node in every if node.id in newest.voters]
+
+
 async def until_ready(
     network: ProvisionedNetwork,
     nodes: Sequence[BackgroundNode],

@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import output
-from cli.background import alone_with, ask, ask_all, ended_early, folder_argument, nodes_of, until_ready
+from cli.background import (
+    alone_with,
+    ask,
+    ask_all,
+    ended_early,
+    folder_argument,
+    nodes_of,
+    until_ready,
+    voters_of,
+)
 from cli.errors import CommandError
 from cli.exits import Exit
 from cli.progress import progress
@@ -72,16 +81,16 @@ def up(folder: Path, nodes: tuple[str, ...], timeout_s: int) -> None:
 
 async def _until_up(network: ProvisionedNetwork, chosen: list[BackgroundNode], timeout_s: float) -> None:
     """Until they are ready; where too few nodes run for anything to be ready, until they answer."""
-    every = nodes_of(network)
-    runs = sum(background.running(node) is not None for node in every)
-    enough = runs > len(every) // 2
+    voters = await voters_of(network)
+    runs = sum(background.running(node) is not None for node in voters)
+    enough = runs > len(voters) // 2
     with progress("Nodes ready") as tell:
         await until_ready(
             network, chosen, timeout_s, lambda report: not enough or report.not_ready is None, tell
         )
     if not enough:
         output.current().warn(
-            f"{runs} of {len(every)} nodes run: payments wait until more than half of them do."
+            f"{runs} of {len(voters)} nodes run: payments wait until more than half of them do."
         )
 
 
@@ -165,8 +174,9 @@ def stop(nodes: list[BackgroundNode], timeout_s: float) -> list[Ended]:
 def restart(folder: Path, nodes: tuple[str, ...], timeout_s: int) -> None:
     """Restart the nodes of FOLDER one after the other, while the network goes on.
 
-    The next one is stopped only when the last one is back, ready, and has executed what the others had. The
-    leader comes last. Where one does not come back, the rest are left as they are.
+    Begins only when every node that votes is ready. The next one is stopped only when the last one is back,
+    ready, and has executed what the others had. The leader comes last. Where one does not come back, the rest
+    are left as they are.
     """
     network = load_network(folder)
     chosen = nodes_of(network, nodes)
@@ -182,8 +192,8 @@ async def _restart(
     network: ProvisionedNetwork, chosen: list[BackgroundNode], timeout_s: float
 ) -> list[tuple[str, int]]:
     """Restart one after the other; how long each was away, in milliseconds."""
-    every = nodes_of(network)
-    await _check_all_ready(network, every)
+    voters = await voters_of(network)
+    await _check_ready(network, [*voters, *(node for node in chosen if node not in voters)])
     leaders = [
         node for node, report in (await ask_all(network)).items() if report and report.role == "leader"
     ]
@@ -194,7 +204,7 @@ async def _restart(
             begun = time.monotonic()
             await _restart_one(network, node, timeout_s)
             restarted.append((node.id, round((time.monotonic() - begun) * 1_000)))
-            await until_ready(network, every, OTHERS_TIMEOUT_S, _is_ready, lambda done, total: None)
+            await until_ready(network, voters, OTHERS_TIMEOUT_S, _is_ready, lambda done, total: None)
         tell(len(restarted), len(chosen))
     return restarted
 
@@ -219,9 +229,9 @@ async def _restart_one(network: ProvisionedNetwork, node: BackgroundNode, timeou
     await until_ready(network, [node], timeout_s, caught_up, lambda done, total: None)
 
 
-async def _check_all_ready(network: ProvisionedNetwork, every: list[BackgroundNode]) -> None:
-    """Raise CommandError unless every node runs here and is ready: with one more away the rest may stop."""
-    for node in every:
+async def _check_ready(network: ProvisionedNetwork, nodes: list[BackgroundNode]) -> None:
+    """Raise CommandError unless each runs here and is ready: with one more away the rest may stop."""
+    for node in nodes:
         report = await ask(network, node.id)
         if background.running(node) is None:
             reason = "it does not run in the background"

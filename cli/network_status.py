@@ -71,6 +71,7 @@ def _document(node: BackgroundNode, report: NodeReport | None, furthest: int) ->
     if report is not None:
         found |= {
             **msgspec.to_builtins(report),
+            "part": report.part,
             "up_ms": report.time_ms - report.started_ms,
             "lag_blocks": furthest - report.executed_height,
         }
@@ -85,7 +86,7 @@ def _row(each: dict[str, Any]) -> tuple[object, ...]:
         return (each["node"], pid, since, "no answer" if each["pid"] else "down", *[""] * 4, "no", "")
     days = min(left for name, left in each["certificate_days"].items() if name != "ca")
     return (
-        *(each["node"], pid, since, each["role"], each["term"]),
+        *(each["node"], pid, since, each["part"], each["term"]),
         *(each["executed_height"], each["certified_height"], each["lag_blocks"]),
         *("yes" if each["ready"] else "no", f"{days:.0f}"),
     )

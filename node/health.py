@@ -50,6 +50,8 @@ def node_report(
         executed_height=status.executed_height,
         certified_height=status.certified_height,
         not_ready=why_not_ready(driver),
+        voters=tuple(sorted({*status.membership.voters, *status.membership.outgoing})),
+        learners=status.membership.learners,
         certificate_days={name: round(days, 1) for name, days in certificate_days.items()},
         peers=tuple(PeerReport(peer.node_id, peer.connected, peer.match) for peer in status.peers),
     )

@@ -19,8 +19,9 @@ class PeerReport(msgspec.Struct, frozen=True):
 class NodeReport(msgspec.Struct, frozen=True):
     """Where a node stands at `time_ms`. Heights are 0 before the first block.
 
-    `not_ready` says why it can't take payments now, None where it can. `certificate_days` are the days left
-    of each certificate, by its name (node, api, ca).
+    `not_ready` says why it can't take payments now, None where it can. `voters` and `learners` make up the
+    cluster as this node knows it. `certificate_days` are the days left of each certificate, by its name
+    (node, api, ca).
     """
 
     node: str
@@ -37,5 +38,14 @@ class NodeReport(msgspec.Struct, frozen=True):
     executed_height: int
     certified_height: int
     not_ready: str | None
+    voters: tuple[str, ...]
+    learners: tuple[str, ...]
     certificate_days: dict[str, float]
     peers: tuple[PeerReport, ...]
+
+    @property
+    def part(self) -> str:
+        """What the node is to the cluster: its role in Raft where it votes, else learner or none."""
+        if self.node in self.voters:
+            return self.role
+        return "learner" if self.node in self.learners else "none"
