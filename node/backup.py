@@ -12,8 +12,9 @@ from pathlib import Path
 
 from ledger.codec import decode
 from ledger.records import REGISTERED, NodeRecord, RegistryRow, node_key
-from ledger.snapshot import REGISTRY, Manifest, unpack_chunk
+from ledger.snapshot import REGISTRY, Manifest, SnapshotInvalid, unpack_chunk
 from ledger.snapshot_proof import SnapshotProof
+from ledger.state import load_progress
 from node.data_switch import new_folder, settle, switch
 from node.disk import LevelDatabase
 from node.snapshot_export import export_items, prove_exported
@@ -63,11 +64,10 @@ def back_up_store(data: Path, genesis_raw: bytes, node_id: str, target: Path) ->
     """
     with closing(LevelDatabase(data, create=False)) as database:
         store = Store.open(database, genesis_raw, node_id)
-        try:
-            make_empty(target)
-            manifest = prove_exported(store, export_items(database, target))
-        except ValueError as error:
-            raise BackupRefused(str(error), "Start the node: there is nothing to back up yet.") from error
+        if not load_progress(store).height:
+            raise BackupRefused("Nothing is executed yet.", "Start the node: there is nothing to back up.")
+        make_empty(target)
+        manifest = prove_exported(store, export_items(database, target))
     if manifest is None:
         shutil.rmtree(target)
         raise BackupRefused(
@@ -99,7 +99,17 @@ def restore(folder: Path, genesis_raw: bytes, node_id: str, data: Path) -> Manif
         raise BackupRefused(f"There is a store at {data} already.", "Restore into a new node's folder.")
     manifest = read_manifest(folder)
     make_empty(new_folder(data))
-    with closing(LevelDatabase(new_folder(data))) as database:
+    try:
+        _build(folder, genesis_raw, node_id, manifest, new_folder(data))
+    except (SnapshotInvalid, BackupRefused):
+        settle(data)
+        raise
+    switch(data)
+    return manifest
+
+
+def _build(folder: Path, genesis_raw: bytes, node_id: str, manifest: Manifest, new: Path) -> None:
+    with closing(LevelDatabase(new)) as database:
         installer = SnapshotInstaller(genesis_raw, node_id, manifest, database)
         for chunk in chunks_of(manifest):
             raw = read_chunk(folder, chunk)
@@ -108,8 +118,6 @@ def restore(folder: Path, genesis_raw: bytes, node_id: str, data: Path) -> Manif
             installer.take(chunk, raw)
         installer.prove()
         installer.finish(None)
-    switch(data)
-    return manifest
 
 
 def _check_new(rows: list[bytes], node_id: str) -> None:

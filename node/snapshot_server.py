@@ -71,7 +71,7 @@ class SnapshotServer:
                 await self._making
 
     async def make(self, recent: int | None = None) -> Path | None:
-        """The folder of a snapshot; made, if there is none of the newest `recent` (else RECENT_BLOCKS) blocks.
+        """The folder of a snapshot, made if there is none of the newest `recent` blocks (else RECENT_BLOCKS).
 
         None where its height isn't certified in time. Raises StoreError, CorruptRecord or HandoverMissing
         where rows are damaged or missing.

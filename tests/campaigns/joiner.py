@@ -3,8 +3,8 @@
 python -m tests.campaigns.joiner --accounts 100000 --payments 1000000
 
 The chain is made offline (tests/campaigns/chain.py) for three of four nodes, which then run. The fourth
-starts with an empty store; it has joined once it is ready and has executed what they have. Then it is killed and
-started again. Prints a JSON report; exit code 1 where it took longer than the targets.
+starts with an empty store; it has joined once it is ready and has executed what they have. Then it is killed
+and started again. Prints a JSON report; exit code 1 where it took longer than the targets.
 """
 
 from __future__ import annotations
