@@ -7,6 +7,7 @@ import pytest
 from consensus.messages import (
     Entry,
     EntryType,
+    Heartbeat,
     Message,
     RequestVote,
     RequestVoteReply,
@@ -14,6 +15,8 @@ from consensus.messages import (
     encode_message,
 )
 from ledger.block import decode_block
+from ledger.outcome import Outcome
+from ledger.state import State
 from node.messages import RaftFrame
 from tests.unit.node.harness import ALWAYS, Node
 from tests.unit.node.test_intake import Leader
@@ -84,3 +87,18 @@ def test_a_new_leader_proposes_only_what_stands_nowhere(in_log: bool, last: Entr
     assert (node.driver.status().last_height, node.driver.status().pending) == (3, 1)
     assert stored(node, 3).type is last
     assert [decode_block(stored(node, height).data).body for height in (2, 3)].count((raw,)) == 1
+
+
+def test_what_stands_in_two_blocks_all_the_same_is_executed_once() -> None:
+    """A leader may repeat a payment in good faith: the second place only names the first."""
+    leader = Leader().opened()
+    parent, raw = leader.parent, leader.payment(1)
+    leader.send(leader.chain([[raw], [raw]]), parent)
+    assert leader.acknowledged() == 3
+    leader.say(Heartbeat("n1", "n0", 1, 3, 0))
+    leader.node.ports.settle()
+    rows = [State.open(leader.node.store).history_row(height, 0) for height in (2, 3)]
+    assert [row and (row.outcome, row.duplicate_of) for row in rows] == [
+        (Outcome.EXECUTED, ()),
+        (Outcome.DUPLICATE_OF, ((2, 0),)),
+    ]
