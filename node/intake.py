@@ -60,6 +60,7 @@ class _Queue:
     size_bytes: int = 0
     busy: bool = False
     held: bool = False
+    answered: AppendEntries | None = None
     ahead_until_ms: int = 0
 
     def clear(self) -> None:
@@ -156,7 +157,7 @@ class Intake:
     def _examine_new(self, queue: _Queue, message: AppendEntries, new: tuple[Entry, ...]) -> None:
         allowed = self._within_look_back(new)
         if not allowed:
-            queue.held = True
+            self._hold_for_execution(queue, message)
             return
         if len(allowed) < len(new):
             self._split(queue, message, allowed[-1].index)
@@ -257,6 +258,17 @@ class Intake:
                 for envelope in checked.envelopes:
                     self._around.verified.add(envelope)
         self._pump(queue)
+
+    def _hold_for_execution(self, queue: _Queue, message: AppendEntries) -> None:
+        """Wait until more is executed, but let Raft answer what comes before the blocks.
+
+        A leader that began anew asks with them where the logs agree. Unanswered, it would never say what is
+        committed of them, and nothing would be executed.
+        """
+        queue.held = True
+        if queue.answered is not message:
+            queue.answered = message
+            self._around.step(replace(message, entries=()), ())
 
     def _hold_for_clock(self, queue: _Queue, checked: Checked) -> None:
         header = checked.block.header

@@ -36,7 +36,7 @@ from node.raft_loop import MAX_EVIDENCE
 from node.records import EVIDENCE
 from node.watch import BEHIND_CLOCK_MS
 from tests.simulation.cluster.bank import key_of
-from tests.unit.node.harness import ALWAYS, NOW_MS, Node
+from tests.unit.node.harness import ALWAYS, NOW_MS, Node, reopen
 
 
 class Leader:
@@ -245,7 +245,7 @@ def test_opening_blocks_are_exempt_from_the_look_back() -> None:
         parent_of(opening, leader.parent),
         term=2,
     )
-    assert leader.acknowledged() == 0
+    assert leader.acknowledged() == 65
 
 
 @pytest.mark.parametrize(("ahead_ms", "held"), [(MAX_AHEAD_MS, False), (MAX_AHEAD_MS + 1, True)])
@@ -394,6 +394,23 @@ def test_a_new_terms_probe_beyond_what_is_held_is_refused_at_once() -> None:
     leader.send([leader.block(leader.parent, [], term=2)], leader.parent, term=2)
     (reply,) = [reply for reply in leader.replies() if isinstance(reply, AppendEntriesReply)]
     assert (reply.success, reply.term, reply.hint_index) == (False, 2, 64)
+
+
+def test_a_probe_with_blocks_too_far_above_is_answered_without_them() -> None:
+    """Both ends started again: the follower's log is as far above as may be, and it doesn't know what of it
+    is committed. Were the probe to wait with its blocks, the two would wait for each other: a simulated seed
+    did.
+    """
+    leader = Leader()
+    first = leader.parent
+    leader.send(leader.chain([()] + [[leader.payment(number)] for number in range(63)]), first)
+    assert leader.acknowledged() == 64
+    leader.node = reopen(leader.node)
+    leader.commit = 64
+    end = leader.parent
+    leader.send(leader.chain([[leader.payment(99)]]), end)
+    assert leader.acknowledged() == 65
+    assert leader.node.driver.executed_height == 64
 
 
 def test_a_leader_that_begins_anew_does_not_wait_behind_what_is_held() -> None:
