@@ -32,7 +32,7 @@ from wallet.client import Client, Freshness
 pytestmark = pytest.mark.processes
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("NOSTRO_")}
-PAYERS = 6
+PAYERS = 3
 TIMEOUT_MS = 60_000
 READ_EVERY = 20
 

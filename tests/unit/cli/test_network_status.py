@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from cli.background import alone_with, last_words, nodes_of
@@ -13,6 +14,7 @@ from cli.network_status import duration
 from node.plan import plan_network
 from node.provision import ProvisionedNetwork, create_network
 from tests.unit.cli.conftest import Nostro, document
+from tests.unit.node.test_admin import REPORT
 from wallet.keystore_file import LEAST_SCRYPT_N, ScryptCost
 
 
@@ -53,6 +55,19 @@ def test_nodes_that_do_not_run_are_down(nostro: Nostro, network: ProvisionedNetw
         ("alpha-1", None, False),
         ("bravo-1", None, False),
     ]
+
+
+@pytest.mark.parametrize(
+    ("voters", "learners", "part"),
+    [
+        (("alpha-1", "bravo-1"), (), "follower"),
+        (("bravo-1",), ("alpha-1",), "learner"),
+        (("bravo-1",), (), "none"),
+    ],
+)
+def test_what_a_node_is_to_the_cluster(voters: tuple[str, ...], learners: tuple[str, ...], part: str) -> None:
+    """Its role counts only where it votes: a node that was let go is a follower of nobody."""
+    assert msgspec.structs.replace(REPORT, role="follower", voters=voters, learners=learners).part == part
 
 
 def test_unknown_nodes_are_a_usage_error(nostro: Nostro, network: ProvisionedNetwork) -> None:
