@@ -76,6 +76,8 @@ LEDGER: Final = {
     "restored-store": "A node goes on from an old copy of its store.",
     "lost-seal": "A seal that got lost is never asked for.",
     "lost-in-pool": "A payment that a node has accepted stays with it until it expires.",
+    "refused-though-copied": "A payment is said to be refused, and another copy of it is executed.",
+    "waits-for-wrong-clock": "A follower whose clock was set right waits as if it were still wrong.",
     "proposed-twice": "A payment stands in several blocks that are under way.",
     "malleable": "One payment has several encodings, and so several hashes.",
     "second-preimage": "An inner node of a tree passes for a leaf.",
