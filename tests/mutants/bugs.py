@@ -55,7 +55,7 @@ CONSENSUS: Final = {
 """Of consensus and of the driver around it."""
 
 LEDGER: Final = {
-    "double-execution": "A payment that stands on the chain twice, or whose id is taken for new, is executed twice.",
+    "double-execution": "A payment is executed twice: repeated on the chain, or its used id taken for new.",
     "overdraft": "An account pays out one unit more than it has.",
     "id-before-authority": "A stranger uses up another's transaction id.",
     "retry-after-rotation": "A retry after a change of keys is refused, though the payment was made.",
