@@ -31,6 +31,7 @@ from ledger.keys import BadSignature, verify
 from ledger.outcome import Outcome
 from ledger.parameters import PARAMETER_RANGES
 from ledger.records import Account
+from ledger.recovery import check_recovery, is_recovery
 from ledger.rules import RULES
 from ledger.rules.base import InvariantViolated, RuleSet
 from ledger.rules.v1.invariants import check_whole
@@ -154,19 +155,18 @@ def _replay(
     progress = state.progress
     basis = basis_height(progress.term, progress.basis_height, height, block.header.term)
     scheduled = state.scheduled(height, basis)
-    try:
-        check_header(block, state.parent, scheduled)
-    except InvalidBlock as error:
-        work.found("block_invalid", height, None, error.reason)
     rules = _rules(work, block)
-    envelopes = None if rules is None else _read_envelopes(work, block, scheduled, rules)
-    if rules is None or envelopes is None or not is_due(block, state.parent, scheduled):
+    if rules is None:
+        return False
+    read = _read_recovery if is_recovery(block, state.parent) else _read_ordinary
+    envelopes = read(work, block, state, scheduled, rules)
+    if envelopes is None:
         return False
     _expect_signatures(work, height, envelopes)
     executed = _execute(work, rules, state, block, envelopes)
     if executed is None:
         return False
-    _check_seals(work, chain, executed, state, own_node)
+    _check_seals(work, chain, executed, own_node)
     _count(work, state, executed, envelopes)
     kept.write(executed.changes)
     state.apply(executed)
@@ -196,6 +196,29 @@ def _rules(work: _Work, block: Block) -> RuleSet | None:
         what = f"version {block.header.rules} of the rules is not known to this software"
         work.found("rules_unknown", block.header.height, None, what)
     return rules
+
+
+def _read_ordinary(
+    work: _Work, block: Block, state: State, scheduled: Scheduled, rules: RuleSet
+) -> tuple[Envelope, ...] | None:
+    """Check the block and give its transactions; None where it can't be executed."""
+    try:
+        check_header(block, state.parent, scheduled)
+    except InvalidBlock as error:
+        work.found("block_invalid", block.header.height, None, error.reason)
+    envelopes = _read_envelopes(work, block, scheduled, rules)
+    return envelopes if is_due(block, state.parent, scheduled) else None
+
+
+def _read_recovery(
+    work: _Work, block: Block, state: State, scheduled: Scheduled, rules: RuleSet
+) -> tuple[Envelope, ...] | None:
+    """The same for a block that begins a new epoch, which is judged on the state of its parent."""
+    try:
+        return check_recovery(block, state.parent, scheduled, rules, state)
+    except InvalidBlock as error:
+        work.found("block_invalid", block.header.height, None, error.reason)
+        return None
 
 
 def _read_envelopes(
@@ -231,11 +254,9 @@ def _execute(
         return None
 
 
-def _check_seals(
-    work: _Work, chain: ChainReader, executed: Executed, state: State, own_node: str | None
-) -> None:
-    """Check what was signed of a block just executed on `state`, which has not taken it over yet."""
-    certifiers = state.certifiers
+def _check_seals(work: _Work, chain: ChainReader, executed: Executed, own_node: str | None) -> None:
+    """Check what was signed of a block just executed."""
+    certifiers = executed.registry.certifiers_at(executed.height)
     own = chain.own_seal(executed.height)
     if own is not None:
         work.count("own_seals")

@@ -206,10 +206,16 @@ def make_block(
 
 def check_header(block: Block, parent: Parent, scheduled: Scheduled) -> None:
     """Check rules 1 to 4 of validity, the proposer's signature included; raises InvalidBlock."""
+    check_apart_from_change(block, parent, scheduled)
+    _check_change(block, parent, scheduled)
+
+
+def check_apart_from_change(block: Block, parent: Parent, scheduled: Scheduled) -> None:
+    """The same without judging a change of the membership; raises InvalidBlock."""
     _check_link(block.header, parent, scheduled)
     _check_opening(block, parent)
     _expect(block.header, "rules", block.header.rules, scheduled.rules)
-    _check_change(block, parent, scheduled)
+    _expect(block.header, "membership_version", block.header.membership_version, parent.membership_version)
     _check_body(block, scheduled.parameters)
     _check_proposer(block, parent.membership, scheduled.node_keys)
 
@@ -279,7 +285,6 @@ def _check_opening(block: Block, parent: Parent) -> None:
 def _check_change(block: Block, parent: Parent, scheduled: Scheduled) -> None:
     """A change is the one next step towards what was decided; when is its leader's choice."""
     header = block.header
-    _expect(header, "membership_version", header.membership_version, parent.membership_version)
     if not header.change:
         return
     if is_opening(block, parent):

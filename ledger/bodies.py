@@ -6,6 +6,7 @@ Layouts: formats.md, section 4.
 
 from collections.abc import Mapping
 from enum import IntEnum, IntFlag
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Annotated, TypeAlias
 
@@ -16,12 +17,14 @@ from ledger.fields import (
     AccountId,
     Amount,
     AssetCode,
+    Bin32,
     Bin65,
     DisplayName,
     HostPort,
     MemberId,
     MinorUnits,
     NodeId,
+    NodeIds,
     OptionalBin32,
     OptionalNodeId,
     OptionalUuid,
@@ -49,6 +52,7 @@ class Kind(IntEnum):
     SET_PARAMETERS = 19
     SET_MEMBERSHIP = 20
     SET_RULES = 21
+    RECOVER = 22
 
 
 class Flag(IntFlag):
@@ -220,6 +224,21 @@ class SetRules(Record, frozen=True):
     expected_version: Uint
 
 
+class Recover(Record, frozen=True):
+    """A cluster that has lost its quorum goes on from one block with these voters, in a new epoch."""
+
+    epoch: Uint
+    height: Uint
+    header_hash: Bin32
+    term: Uint
+    voters: NodeIds
+
+    def __post_init__(self) -> None:
+        """Check the order of the voters."""
+        if any(a >= b for a, b in pairwise(self.voters)):
+            raise Malformed("recover: the voters must be strictly ascending, each named once")
+
+
 Body: TypeAlias = (
     OpenAccount
     | Transfer
@@ -233,6 +252,7 @@ Body: TypeAlias = (
     | SetParameters
     | SetMembership
     | SetRules
+    | Recover
 )
 
 BODIES: Mapping[int, type[Body]] = MappingProxyType(
@@ -249,5 +269,6 @@ BODIES: Mapping[int, type[Body]] = MappingProxyType(
         Kind.SET_PARAMETERS: SetParameters,
         Kind.SET_MEMBERSHIP: SetMembership,
         Kind.SET_RULES: SetRules,
+        Kind.RECOVER: Recover,
     }
 )

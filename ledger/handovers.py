@@ -14,6 +14,7 @@ from ledger.certificate import (
     InvalidCertificate,
     certifiers_hash,
     decode_certificate,
+    decode_seal,
     verify_certificate,
 )
 from ledger.codec import Record
@@ -74,7 +75,14 @@ def handovers_below(
     for from_height, certifiers in registry.certifiers[1:]:
         if from_height <= height:
             raw = certificate(from_height - 1)
-            if raw is None:
+            handover = None if raw is None else Handover(decode_certificate(raw), certifiers)
+            # Before a recovery block the seal names others: no certificate hands over to its voters.
+            if handover is None or not _names(handover):
                 raise HandoverMissing(from_height - 1)
-            found.append(Handover(decode_certificate(raw), certifiers))
+            found.append(handover)
     return tuple(found)
+
+
+def _names(handover: Handover) -> bool:
+    seal = decode_seal(handover.certificate.seal)
+    return seal.certifiers_hash == certifiers_hash(handover.certifiers)

@@ -93,6 +93,11 @@ class Registry:
             return self
         return replace(self, certifiers=(*self.certifiers, (height + 1, following)))
 
+    def with_recovery(self, height: int) -> Registry:
+        """The registry whose voters, put in place by the recovery at `height`, certify that block too."""
+        before = tuple(entry for entry in self.certifiers if entry[0] < height)
+        return replace(self, certifiers=(*before, (height, self.certifiers_after(height - 1))))
+
     def certifiers_after(self, height: int) -> Certifiers:
         """Who certifies the height after `height`, which is the executed one."""
         nodes = [self.nodes[node] for node in self.membership.membership.certifiers]
@@ -112,6 +117,11 @@ class Registry:
     def parameters_at(self, height: int) -> Parameters:
         """The parameters in force at a height."""
         return schedule.at(self.parameters.entries, height)
+
+    def parameters_from(self, height: int) -> tuple[Parameters, ...]:
+        """The parameters in force at a height, and those decided for later."""
+        later = [value for from_height, value in self.parameters.entries if from_height > height]
+        return (self.parameters_at(height), *later)
 
     def rules_at(self, height: int) -> int:
         """The version of the rules in force at a height."""

@@ -126,6 +126,6 @@ def _own_seal(
 ) -> OwnSeal | None:
     """This node's signature over the block's seal, if it is a certifier at this height."""
     node_id, key = signer
-    if state.certifiers.key_of(node_id) is None:
+    if executed.registry.certifiers_at(executed.height).key_of(node_id) is None:
         return None
     return OwnSeal(executed.seal_raw, sign(key, seal_hash(executed.seal_raw)))

@@ -33,6 +33,7 @@ KINDS = {
     19: "set_parameters",
     20: "set_membership",
     21: "set_rules",
+    22: "recover",
 }
 SEAL_FIELDS = "format network epoch height header parent outcomes log state certifiers"
 HEADER_FIELDS = (

@@ -35,6 +35,7 @@ SENTENCES: Mapping[str, str] = {
     "create_asset": "Create the asset {code}, issued by {issuer}, with {scale} decimals.",
     "set_parameters": "Change the network's parameters from the height {from_height} on.",
     "set_membership": "Change which nodes make up the cluster: add and remove those named below.",
+    "recover": "Go on from the block {height} with the voters named below, after the quorum was lost.",
     "set_rules": "Follow version {rules} of the rules from the height {from_height} on.",
 }
 

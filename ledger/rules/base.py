@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from ledger.block import Block
 from ledger.bodies import Body
+from ledger.bodies import Kind as KindNumber
 from ledger.draft import Draft, Touch
 from ledger.envelope import Envelope
 from ledger.outcome import Outcome
@@ -22,6 +23,10 @@ from ledger.view import View
 
 B = TypeVar("B", bound=Body)
 B_contra = TypeVar("B_contra", bound=Body, contravariant=True)
+
+
+RECOVER: Final = KindNumber.RECOVER.value
+"""The kind that stands alone in a recovery block, and in no other (ledger/recovery.py)."""
 
 
 class InvariantViolated(Exception):
@@ -72,8 +77,8 @@ class RuleSet:
 
     @property
     def bodies(self) -> Mapping[int, type[Body]]:
-        """The bodies that may stand in a block of this version, by the numbers of their kinds."""
-        return {number: kind.body for number, kind in self.kinds.items()}
+        """The bodies that may stand in an ordinary block of this version, by the numbers of their kinds."""
+        return {number: kind.body for number, kind in self.kinds.items() if number != RECOVER}
 
 
 def account_author(view: View, envelope: Envelope) -> Account | Outcome:

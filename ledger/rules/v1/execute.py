@@ -131,7 +131,7 @@ def _seal(draft: Draft, block: Block, outcomes: tuple[tuple[Outcome, Place | Non
     seal = Seal(
         format=SEAL_FORMAT,
         network_id=state.progress.network_id,
-        epoch=state.progress.epoch,
+        epoch=header.epoch,
         height=header.height,
         header_hash=block.hash,
         parent_seal_hash=state.progress.seal_hash,
@@ -182,6 +182,7 @@ def _progress(
     seal_raw = encode_seal(seal)
     return replace(
         draft.state.progress,
+        epoch=block.header.epoch,
         height=block.header.height,
         header_raw=block.header_raw,
         block_hash=block.hash,

@@ -11,6 +11,7 @@ from ledger.rules.v1 import (
     close_account,
     create_asset,
     open_account,
+    recover,
     set_flags,
     set_limit,
     set_member,
@@ -35,6 +36,7 @@ _ALL: Final[tuple[Kind[Any], ...]] = (
     set_parameters.KIND,
     set_membership.KIND,
     set_rules.KIND,
+    recover.KIND,
 )
 
 KINDS: Mapping[int, Kind[Any]] = MappingProxyType({kind.number: kind for kind in _ALL})

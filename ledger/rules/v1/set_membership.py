@@ -75,10 +75,7 @@ def _check_remove(registry: Registry, body: SetMembership, height: int) -> Outco
 
 def _check_left(registry: Registry, voters: Set[str], height: int) -> Outcome:
     """Enough voters are left for the rules of certificates in force from here on."""
-    following = [
-        parameters for from_height, parameters in registry.parameters.entries if from_height > height
-    ]
-    rules = {parameters.certificate_rule for parameters in (registry.parameters_at(height), *following)}
+    rules = {parameters.certificate_rule for parameters in registry.parameters_from(height)}
     least = BYZANTINE_LEAST_CERTIFIERS if CertificateRule.BYZANTINE in rules else 1
     return Outcome.EXECUTED if len(voters) >= least else Outcome.TOO_FEW_VOTERS
 

@@ -1,0 +1,71 @@
+"""recover: after a lost quorum the members name the block to go on from, and who votes from there.
+
+It stands alone in a recovery block (ledger/recovery.py), whose header must agree with it; submitted like any
+other transaction it is refused. Must not know other kinds.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ledger import bodies
+from ledger.bodies import Recover
+from ledger.draft import Draft, Touch
+from ledger.envelope import Envelope
+from ledger.membership import Decision
+from ledger.outcome import Outcome
+from ledger.parameters import BYZANTINE_LEAST_CERTIFIERS, CertificateRule
+from ledger.records import RETIRED, Schedule
+from ledger.rules.base import Kind
+from ledger.rules.v1 import governance
+from ledger.view import View
+
+
+def check(view: View, envelope: Envelope, body: Recover, height: int) -> Outcome:
+    """It is for the next block; the voters are of the cluster, one a member, and enough for certificates."""
+    registry = view.registry
+    if body.height + 1 != height:
+        return Outcome.VERSION_MISMATCH
+    nodes = [registry.nodes.get(node) for node in body.voters]
+    if any(node is None for node in nodes):
+        return Outcome.UNKNOWN_NODE
+    found = [node for node in nodes if node is not None]
+    if any(node.status == RETIRED for node in found):
+        return Outcome.NODE_RETIRED
+    if any(node.id not in registry.membership.membership for node in found):
+        return Outcome.NODE_NOT_IN_MEMBERSHIP
+    if len({node.member for node in found}) != len(found):
+        return Outcome.MEMBER_HAS_VOTING_NODE
+    rules = {parameters.certificate_rule for parameters in registry.parameters_from(height)}
+    few = CertificateRule.BYZANTINE in rules and len(found) < BYZANTINE_LEAST_CERTIFIERS
+    return Outcome.TOO_FEW_VOTERS if few else Outcome.EXECUTED
+
+
+def apply(draft: Draft, envelope: Envelope, body: Recover) -> tuple[Touch, ...]:
+    """Nothing decided before is carried on: who was to come or go may be lost with the others."""
+    decided = draft.registry.membership_decisions
+    # A decision for later gives way here at once, so that the newest is the last to take effect.
+    void = tuple((min(from_height, draft.height), decision) for from_height, decision in decided.entries)
+    schedule = Schedule(decided.version + 1, (*void, (draft.height, Decision())))
+    draft.registry = draft.registry.with_membership_decisions(schedule).with_recovery(draft.height)
+    return ()
+
+
+KIND: Final = Kind(
+    number=bodies.Kind.RECOVER,
+    name="recover",
+    body=Recover,
+    author=governance.AUTHOR,
+    authority=governance.AUTHORITY,
+    refusals=(
+        Outcome.VERSION_MISMATCH,
+        Outcome.UNKNOWN_NODE,
+        Outcome.NODE_RETIRED,
+        Outcome.NODE_NOT_IN_MEMBERSHIP,
+        Outcome.MEMBER_HAS_VOTING_NODE,
+        Outcome.TOO_FEW_VOTERS,
+    ),
+    authorise=governance.authorise,
+    check=check,
+    apply=apply,
+)

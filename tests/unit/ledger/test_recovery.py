@@ -1,0 +1,183 @@
+"""Recovery blocks: made by hand after two of three nodes are lost, judged, executed, audited; and refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from ledger.audit import audit
+from ledger.block import (
+    Block,
+    InvalidBlock,
+    block_hash,
+    check_header,
+    decode_block,
+    decode_body,
+    encode_block,
+    make_block,
+)
+from ledger.bodies import Recover, SetMembership, SetNode
+from ledger.certificate import decode_certificate
+from ledger.codec import encode
+from ledger.handovers import HandoverMissing, handovers_below
+from ledger.keys import sign
+from ledger.membership import Decision, Membership
+from ledger.records import RETIRED, VOTING
+from ledger.recovery import check_recovery, is_recovery, recovery_change
+from ledger.rules import RULES
+from ledger.state import Executed, State
+from tests.unit.ledger.audited import Chain, certified, sealed
+from tests.unit.ledger.rules.world import ADMIN, GENESIS_MS, NODE, World, private_key, public_key
+
+SIGNERS = (ADMIN["alpha"], ADMIN["beta"])
+
+
+def _world() -> World:
+    """Height 3: alpha's second node is registered, and decided on at the last height."""
+    world = World()
+    world.block(term=1)
+    node = SetNode("alpha-2", "alpha", public_key(NODE["alpha-2"]), "alpha-2.test:7000", 0)
+    world.block(world.envelope("alpha", node, SIGNERS, signed=True))
+    decision = SetMembership(("alpha-2",), True, ("alpha-1",), 1)
+    world.block(world.envelope("alpha", decision, SIGNERS, signed=True))
+    return world
+
+
+def _body(world: World, **changes: Any) -> Recover:
+    parent = world.state.parent
+    return replace(Recover(1, parent.height, parent.hash, 9, ("alpha-1",)), **changes)
+
+
+def _recovery(
+    world: World,
+    body: Recover,
+    *,
+    signers: Sequence[int] = SIGNERS,
+    proposer: str = "alpha-1",
+    signed: bool = True,
+    times: int = 1,
+    **fields: Any,
+) -> Block:
+    """The recovery block of a decision; `fields` are changed in its header afterwards."""
+    parent, height = world.state.parent, world.state.progress.height + 1
+    scheduled = world.state.scheduled(height, world.state.progress.basis_height)
+    envelope = world.envelope("alpha", body, signers, signed=signed)
+    made = make_block(
+        parent=parent,
+        scheduled=scheduled,
+        change=recovery_change(body, world.state.registry),
+        term=body.term,
+        time_ms=GENESIS_MS + height,
+        proposer=proposer,
+        boot=bytes(16),
+        body=[envelope.raw] * times,
+        sign=lambda digest: bytes(64),
+    )
+    raw = encode(replace(made.header, **{"epoch": body.epoch, **fields}))
+    return decode_block(encode_block(raw, sign(private_key(NODE[proposer]), block_hash(raw)), made.body))
+
+
+def _execute(world: World, block: Block) -> Executed:
+    """Check the recovery block, execute it and take it over."""
+    scheduled = world.state.scheduled(block.header.height, world.state.progress.basis_height)
+    assert is_recovery(block, world.state.parent)
+    envelopes = check_recovery(block, world.state.parent, scheduled, RULES[1], world.state)
+    executed = RULES[1].execute(world.state, block, envelopes)
+    world.rows.rows.update(executed.changes)
+    world.state.apply(executed)
+    world.blocks.append(block)
+    world.seals.append(executed.seal_raw)
+    return executed
+
+
+def test_a_recovery_puts_its_voters_in_force() -> None:
+    """A new epoch: who was lost is retired, what was decided is void, the rest certify this very block."""
+    world = _world()
+    executed = _execute(world, _recovery(world, _body(world)))
+    registry = world.state.registry
+    assert executed.outcomes[0][0] == 0
+    assert (executed.seal.epoch, world.state.parent.epoch, world.state.parent.term) == (1, 1, 9)
+    assert registry.membership.membership == Membership(("alpha-1",))
+    assert [registry.nodes[n].status for n in ("alpha-1", "beta-1", "central-1")] == [
+        VOTING,
+        RETIRED,
+        RETIRED,
+    ]
+    assert registry.membership_decision_at(5) == registry.membership_decision_at(200) == (3, Decision())
+    assert not registry.membership_pending(5)
+    assert [(height, [n.node for n in c.nodes]) for height, c in registry.certifiers][1:] == [
+        (4, ["alpha-1"])
+    ]
+    assert State.open(world.rows).registry == registry
+
+
+def test_the_chain_goes_on_in_the_new_epoch_and_its_audit_is_clean() -> None:
+    """Blocks follow as before; the old voters certify up to the recovery, the new one from it on."""
+    world = _world()
+    _execute(world, _recovery(world, _body(world)))
+    world.term = 9
+    world.block()
+    world.block()
+    assert world.blocks[-1].header.epoch == 1
+    seals = dict(enumerate(world.seals, 1))
+    chain = Chain(
+        world.genesis_raw,
+        {block.header.height: block.raw for block in world.blocks},
+        {height: (raw, sealed(raw)) for height, raw in seals.items()},
+        {
+            height: certified(raw, ("alpha-1", "beta-1") if height < 4 else ("alpha-1",))
+            for height, raw in seals.items()
+        },
+        dict(world.rows.rows),
+    )
+    report = audit(chain, own_node="alpha-1")
+    assert (report.findings, report.certified) == ((), 6)
+    chain.certificates[4] = certified(seals[4], ("beta-1", "central-1"))
+    assert [f.code for f in audit(chain, own_node="alpha-1").findings] == ["certificate_invalid"]
+    with pytest.raises(HandoverMissing, match="height 3"):
+        handovers_below(world.state.registry, 6, chain.certificate)
+    assert decode_certificate(chain.certificates[3]).signatures
+
+
+REFUSED: list[tuple[str, Callable[[World], Block]]] = [
+    ("another block or epoch", lambda w: _recovery(w, _body(w, epoch=2))),
+    ("another block or epoch", lambda w: _recovery(w, _body(w, height=2))),
+    ("another block or epoch", lambda w: _recovery(w, _body(w, header_hash=bytes(32)))),
+    ("is for term 9", lambda w: _recovery(w, _body(w), term=10)),
+    ("is for term 1", lambda w: _recovery(w, _body(w, term=1))),
+    ("membership is not the one decided", lambda w: _recovery(w, _body(w), change=())),
+    ("one decision and nothing else", lambda w: _recovery(w, _body(w), times=2)),
+    ("epoch is 2, it must be 1", lambda w: _recovery(w, _body(w), epoch=2)),
+    ("beta-1 does not vote", lambda w: _recovery(w, _body(w), proposer="beta-1")),
+    ("its decision: the signature", lambda w: _recovery(w, _body(w), signed=False)),
+    ("refused: policy_not_met", lambda w: _recovery(w, _body(w), signers=SIGNERS[:1])),
+    ("refused: unknown_node", lambda w: _recovery(w, _body(w, voters=("alpha-1", "beta-9")))),
+    ("refused: node_not_in_membership", lambda w: _recovery(w, _body(w, voters=("alpha-1", "alpha-2")))),
+    ("membership_version is 2", lambda w: _recovery(w, _body(w), membership_version=2)),
+]
+
+
+@pytest.mark.parametrize(("words", "make"), REFUSED)
+def test_recoveries_that_are_none(words: str, make: Callable[[World], Block]) -> None:
+    """Each thing wrong alone: what it follows, when, who proposes, who votes, who has signed."""
+    world = _world()
+    block = make(world)
+    scheduled = world.state.scheduled(4, world.state.progress.basis_height)
+    with pytest.raises(InvalidBlock, match=words):
+        check_recovery(block, world.state.parent, scheduled, RULES[1], world.state)
+
+
+def test_a_recovery_stands_in_no_ordinary_block() -> None:
+    """Its kind is unknown there, and an ordinary block begins no epoch."""
+    world = _world()
+    envelope = world.envelope("alpha", _body(world), SIGNERS, signed=True)
+    block = world.make_block([envelope])
+    scheduled = world.state.scheduled(4, 4)
+    assert not is_recovery(block, world.state.parent)
+    with pytest.raises(InvalidBlock, match="kind 22"):
+        decode_body(block, scheduled, RULES[1].bodies)
+    with pytest.raises(InvalidBlock, match="epoch is 1, it must be 0"):
+        check_header(_recovery(world, _body(world)), world.state.parent, scheduled)
