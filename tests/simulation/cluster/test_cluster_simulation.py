@@ -7,7 +7,7 @@ import pytest
 from tests.simulation.cluster import CALM, CAMPAIGN, HARSH, PROFILES, run
 
 SEEDS_A_RUN = 25
-HARSH_RUNS = 4
+HARSH_RUNS = 3
 RUNS = [(name, 1) for name in CAMPAIGN] + [
     (HARSH.name, 1 + SEEDS_A_RUN * number) for number in range(1, HARSH_RUNS)
 ]
