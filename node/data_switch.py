@@ -38,6 +38,11 @@ def served_folder(data: Path) -> Path:
     return data.with_name(data.name + ".snapshots")
 
 
+def suspect_file(data: Path) -> Path:
+    """Stands there after a node met damage in its store: the next start looks through all of it."""
+    return data.with_name(data.name + ".suspect")
+
+
 def switch(data: Path, step: Step = lambda done: None) -> None:
     """Put `data.new`, which is whole, in the place of `data`; raises OSError."""
     new, old = new_folder(data), old_folder(data)

@@ -6,11 +6,14 @@ It must not know where any of it is raised, nor what stopping takes.
 from consensus.errors import InvariantBroken
 from ledger.rules.base import InvariantViolated
 from ledger.view import StateCorrupted
+from node.disk import CorruptStore
 from node.records import CorruptRecord
 from node.rules_watch import UnknownRules
 from node.sealer import Contradiction
 from node.watch import LostState
 
+CORRUPT = "corrupt"
+"""The word after which the next start looks through the whole store."""
 MUST_STOP = (
     InvariantBroken,
     InvariantViolated,
@@ -31,8 +34,8 @@ def stop_word(error: BaseException) -> str:
             return error.word
         case InvariantBroken() | InvariantViolated():
             return "invariant"
-        case CorruptRecord() | StateCorrupted():
-            return "corrupt"
+        case CorruptRecord() | StateCorrupted() | CorruptStore():
+            return CORRUPT
         case LostState():
             return "lost_state"
         case UnknownRules():

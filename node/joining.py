@@ -10,15 +10,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ledger.snapshot import Manifest, SnapshotInvalid
-from ledger.state import load_progress
+from ledger.state import State, load_progress
 from ledger.view import StateCorrupted
-from node.data_switch import Step, fetched_folder, new_folder, settle, switch
-from node.disk import LevelDatabase
+from node.data_switch import Step, fetched_folder, new_folder, settle, suspect_file, switch
+from node.disk import LevelDatabase, StoreError
 from node.ports import Log
 from node.records import CorruptRecord
+from node.repair import Helpers, NotRepaired, open_repaired
 from node.snapshot_fetch import Ask, PeerFailed, ask_heights, fetch
 from node.snapshot_folder import chunks_of, make_empty, read_chunk, remove
 from node.snapshot_install import SnapshotInstaller
@@ -96,7 +98,10 @@ class BuiltStore:
             if joiner.data.exists():
                 old = LevelDatabase(joiner.data)
                 try:
-                    self._installer.finish(Store.open(old, joiner.genesis_raw, joiner.node_id))
+                    # What its log holds is checked when the new store is opened.
+                    self._installer.finish(
+                        Store.open(old, joiner.genesis_raw, joiner.node_id, check_log=False)
+                    )
                 finally:
                     old.close()
             else:
@@ -113,7 +118,7 @@ async def open_store(joiner: Joiner, now_ms: int) -> tuple[LevelDatabase, Store]
     Raises StoreError, WrongStore or CorruptRecord.
     """
     await asyncio.to_thread(settle, joiner.data)
-    database, store = _open(joiner)
+    database, store = await _open_repaired(joiner)
     progress = load_progress(store)
     if progress.time_ms >= now_ms - OLD_STORE_MS:
         return database, store
@@ -124,6 +129,55 @@ async def open_store(joiner: Joiner, now_ms: int) -> tuple[LevelDatabase, Store]
     await asyncio.to_thread(built.take_over)
     joiner.log.info("snapshot_installed", height=built.height)
     return _open(joiner)
+
+
+async def _open_repaired(joiner: Joiner) -> tuple[LevelDatabase, Store]:
+    """The store, put right with what the other nodes give where that is needed and can be done."""
+    suspect = suspect_file(joiner.data)
+    damaged = await asyncio.to_thread(_damaged_state, joiner) if suspect.exists() else None
+    if damaged is not None:
+        await _replace_state(joiner, damaged)
+    database = LevelDatabase(joiner.data)
+    try:
+        store = await open_repaired(
+            partial(Store.open, database, joiner.genesis_raw, joiner.node_id),
+            Helpers(joiner.ask, sorted(joiner.peers()), joiner.log),
+            whole=suspect.exists(),
+        )
+    except (StateCorrupted, WrongStore, CorruptRecord, StoreError):
+        database.close()
+        raise
+    suspect.unlink(missing_ok=True)
+    return database, store
+
+
+def _damaged_state(joiner: Joiner) -> StateCorrupted | None:
+    """What is wrong, where the rows of the state don't lead to the roots that were last written with them."""
+    database = LevelDatabase(joiner.data)
+    try:
+        State.open(Store.open(database, joiner.genesis_raw, joiner.node_id, check_log=False))
+    except StateCorrupted as error:
+        return error
+    finally:
+        database.close()
+    return None
+
+
+async def _replace_state(joiner: Joiner, damaged: StateCorrupted) -> None:
+    """Take another node's snapshot for the damaged state; the log, the vote and the seals stay.
+
+    Its height may be below the executed one: the log's blocks above it are executed again, to the same seals.
+    Raises NotRepaired where nobody gives one, and CorruptRecord.
+    """
+    joiner.log.error("state_damaged", what=str(damaged))
+    built = await build(joiner, await ask_heights(joiner.ask, joiner.peers()), 0)
+    if built is None:
+        raise NotRepaired(
+            f"the state in the store at {joiner.data} is damaged: {damaged}; and no other node gives a "
+            "snapshot to replace it: start this node again when a majority of the others runs"
+        )
+    await asyncio.to_thread(built.take_over)
+    joiner.log.warning("state_replaced", height=built.height)
 
 
 def _open(joiner: Joiner) -> tuple[LevelDatabase, Store]:

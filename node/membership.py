@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from consensus.messages import EntryType
 from consensus.messages import Membership as RaftMembership
 from consensus.raft import Status
-from ledger.block import Block, Parent, Scheduled, decode_block, is_opening
+from ledger.block import Block, Parent, Scheduled, decode_block
 from ledger.membership import Change, Membership, next_change
 
 CAUGHT_UP_BLOCKS = 32
@@ -28,7 +28,12 @@ def membership_in(block_raw: bytes) -> RaftMembership:
 
 def entry_type(block: Block, parent: Parent) -> EntryType:
     """As which type of entry a block stands in Raft's log."""
-    if is_opening(block, parent):
+    return entry_type_after(block, parent.term)
+
+
+def entry_type_after(block: Block, parent_term: int) -> EntryType:
+    """The same, where only the parent's term is known."""
+    if block.header.term > parent_term:
         return EntryType.OPENING
     return EntryType.MEMBERSHIP if block.header.change else EntryType.NORMAL
 

@@ -24,14 +24,18 @@ class CorruptRecord(Exception):
 
     def __init__(self, key: bytes, height: int | None, what: str) -> None:
         place = f"height {height}" if height is not None else "no height"
-        name = f"{key[:1].decode('ascii', 'replace')}:{key[1:].hex()}"
         super().__init__(
-            f"the record at key {name} ({place}) is corrupt: {what}; "
+            f"the record at key {name_of(key)} ({place}) is corrupt: {what}; "
             "this node may have acknowledged what it lost, so it must not go on with this store: "
             "keep the directory for inquiry and bring the bank back as a new node"
         )
         self.key = key
         self.height = height
+
+
+def name_of(key: bytes) -> str:
+    """A key as people read it."""
+    return f"{key[:1].decode('ascii', 'replace')}:{key[1:].hex()}"
 
 
 class Record(NamedTuple):

@@ -38,9 +38,10 @@ from node.api_server import serve_api
 from node.certificates import Certificates
 from node.clock import SystemClock, SystemRandom
 from node.config import ConfigError, Listen, NodeConfig, load_config
-from node.data_switch import served_folder
+from node.data_switch import served_folder, suspect_file
 from node.disk import StoreError
 from node.driver import Driver, DriverConfig, Ports
+from node.halting import CORRUPT
 from node.health import node_report, why_not_ready
 from node.joining import BuiltStore, Joiner, look_out, open_store
 from node.logs import BindableLog, open_log
@@ -50,6 +51,7 @@ from node.peers import PeerLinks, PeerSettings, raise_what_it_raised
 from node.ports import Random
 from node.pruning import Pruner
 from node.records import CorruptRecord
+from node.repair_server import RepairServer
 from node.rules_watch import UnknownRules
 from node.service import About, NodeService
 from node.snapshot_fetch import PeerClient
@@ -127,14 +129,26 @@ def run_node(config_path: Path, *, until_stdin_closes: bool = False, log_stream:
 async def _run(config: NodeConfig, log: BindableLog, until_stdin_closes: bool) -> int:
     stop = StopRequest(asyncio.get_running_loop(), log)
     stop.listen(until_stdin_closes)
-    while (built := await _live(config, log, stop)) is not None:
+    while (built := await _live_looking_twice(config, log, stop)) is not None:
         await asyncio.to_thread(built.take_over)
         log.info("snapshot_installed", height=built.height)
     if stop.reason is not None:
+        if stop.reason.word == CORRUPT:
+            suspect_file(config.data).touch()
         log.error("stopped_itself", word=stop.reason.word, what=stop.reason.what)
         return EXIT_STOPPED_ITSELF
     log.info("stopped")
     return EXIT_OK
+
+
+async def _live_looking_twice(config: NodeConfig, log: BindableLog, stop: StopRequest) -> BuiltStore | None:
+    """Run; where damage keeps the node from starting, look through all of the store and mend what can be."""
+    try:
+        return await _live(config, log, stop)
+    except (CorruptRecord, StateCorrupted) as error:
+        log.error("store_damaged", what=str(error))
+        suspect_file(config.data).touch()
+        return await _live(config, log, stop)
 
 
 async def _live(config: NodeConfig, log: BindableLog, stop: StopRequest) -> BuiltStore | None:
@@ -191,7 +205,8 @@ async def _assemble(config: NodeConfig, log: BindableLog, stop: StopRequest, sta
     )
     stack.push_async_callback(snapshots.close)
     pruner = Pruner(store, ports.disk, lambda: driver.certified_height, log)
-    links.serve(snapshots.routes())
+    repairs = RepairServer(store, lambda: driver.executed_height, lambda: driver.executed.registry, stop.over)
+    links.serve({**snapshots.routes(), **repairs.routes()})
     metrics.watch(driver.status, links.counters)
     await links.start(listeners["peer"], driver)
     stack.push_async_callback(links.close)

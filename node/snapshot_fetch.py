@@ -14,6 +14,7 @@ from pathlib import Path
 
 import aiohttp
 
+from ledger.parameters import PARAMETER_RANGES
 from ledger.snapshot import CHUNK_BYTES, MANIFEST_BYTES, Manifest, decode_manifest, is_chunk
 from ledger.snapshot_proof import certified_seal
 from node.ports import Log
@@ -27,7 +28,9 @@ ANSWER_TIMEOUT_S = 30.0
 """For one answer; a chunk has 4 MiB."""
 MANIFEST_PATIENCE_S = 600.0
 """How long one node may take to make a snapshot before another is asked."""
-_LONGEST_ANSWER = max(CHUNK_BYTES, MANIFEST_BYTES)
+BLOCK_BYTES = PARAMETER_RANGES["block_bytes"][1] + 1024 * 1024
+"""The longest block that any network allows, with its header and what frames its envelopes."""
+_LONGEST_ANSWER = max(CHUNK_BYTES, MANIFEST_BYTES, BLOCK_BYTES)
 
 Sleep = Callable[[float], Awaitable[None]]
 

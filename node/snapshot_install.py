@@ -112,8 +112,11 @@ def _promises(old: Store, progress: Progress) -> Iterator[tuple[bytes, bytes]]:
     Entries above the snapshot were acknowledged, perhaps; they follow on it only if the log held the
     snapshot's own block (Raft paper, figure 13). Else they were never committed.
     """
-    for prefix in (SEAL, CERTIFICATE, EVIDENCE, meta_key(LED), meta_key(SEALED)):
+    for prefix in (SEAL, EVIDENCE, meta_key(LED), meta_key(SEALED)):
         yield from old.scan(prefix)
+    # Those above the snapshot are asked for again once their heights are executed again.
+    above = certificate_key(progress.height + 1)
+    yield from ((key, raw) for key, raw in old.scan(CERTIFICATE) if key < above)
     entry = old.entry(progress.height)
     if entry is not None and decode_block(entry.data).hash == progress.block_hash:
         yield from old.scan_log(progress.height + 1)

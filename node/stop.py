@@ -11,6 +11,7 @@ import signal
 import sys
 from typing import Any
 
+from node.halting import stop_word
 from node.ports import Log
 from node.results import StopReason
 
@@ -37,6 +38,10 @@ class StopRequest:
         if self.reason is None:
             self.reason = reason
         self.asked.set()
+
+    def over(self, error: BaseException) -> None:
+        """The node can't go on over what was met, where it serves others."""
+        self.itself(StopReason(stop_word(error), str(error)))
 
     def on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """An exception that nobody caught: in a callback of the loop it is a bug, and the node stops.

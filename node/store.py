@@ -88,8 +88,8 @@ class Store:
         self._fresh_ids = FreshIds(database, ID_PREFIX, _after(ID_PREFIX))
 
     @staticmethod
-    def open(database: Database, genesis_raw: bytes, node_id: str) -> "Store":
-        """The store in `database`, made from genesis if that is empty.
+    def open(database: Database, genesis_raw: bytes, node_id: str, *, check_log: bool = True) -> "Store":
+        """The store in `database`, made from genesis if that is empty; `check_log` is left out to mend it.
 
         Raises WrongStore for another network's or node's, and CorruptRecord for a damaged one (of the log,
         the last blocks that may have been acknowledged are checked here, all others when they are read).
@@ -99,7 +99,8 @@ class Store:
             _create(database, genesis_raw, network_id, node_id)
         _check_meta(database, network_id, node_id)
         store = Store(database, genesis_raw, node_id)
-        store._check_log()
+        if check_log:
+            store._check_log()
         return store
 
     # The ledger's reader.
@@ -166,6 +167,10 @@ class Store:
                 end = _stage_entries(write.entries, end, puts, deletes)
         self._database.write(puts, deletes, sync=True)
         self._log_end = end
+
+    def mend(self, puts: Mapping[bytes, bytes], deletes: Sequence[bytes]) -> None:
+        """Put damaged records right, or drop them, in one synced batch: before anybody else has the store."""
+        self._database.write(puts, deletes, sync=True)
 
     def prune(self, height: int) -> None:
         """Forget the bodies of blocks up to `height`, some at a time; their headers and seals stay.
@@ -342,6 +347,12 @@ def pack_hard_state(hard_state: HardState) -> bytes:
     return pack_record(HARD_STATE, Record(0, hard_state.term, payload))
 
 
+def pack_entry(entry: Entry) -> bytes:
+    """The record of an entry of the log."""
+    key, payload = block_key(entry.index), bytes([entry.type]) + entry.data
+    return pack_record(key, Record(entry.index, entry.term, payload))
+
+
 def pack_header(height: int, block: SealedHeader) -> bytes:
     """The record of an executed block's header and seal."""
     payload = codec.encode([block.header, block.seal])
@@ -359,7 +370,7 @@ def _stage_entries(
     """Add the rows of `entries` and drop those beyond them, up to `end`; the new end of the log."""
     for entry in entries:
         key = block_key(entry.index)
-        puts[key] = pack_record(key, Record(entry.index, entry.term, bytes([entry.type]) + entry.data))
+        puts[key] = pack_entry(entry)
         deletes.discard(key)
     for height in range(entries[-1].index + 1, end + 1):
         puts.pop(block_key(height), None)

@@ -48,11 +48,10 @@ def replace(network: ProvisionedNetwork, old: str, new: str) -> None:
 
 
 def refusal(network: ProvisionedNetwork, capsys: pytest.CaptureFixture[str]) -> str:
-    """The reason in the one line that the node writes before it ends with 1."""
+    """The reason in the last line that the node writes before it ends with 1."""
     assert run_node(network.config(NODE)) == EXIT_CANNOT_START
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1
-    line = json.loads(lines[0])
+    line = json.loads(lines[-1])
     assert (line["event"], line["level"]) == ("cannot_start", "error")
     return str(line["reason"])
 
