@@ -11,10 +11,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.ports import Ambiguous, Host, HostProblem, NoQuorum, NotCertified, NotFound
+from api.ports import Ambiguous, BlockPruned, Host, HostProblem, NoQuorum, NotCertified, NotFound
 from api.problems import (
     AMBIGUOUS_ID,
     BAD_REQUEST,
+    BLOCK_PRUNED,
     INTERNAL,
     METHOD_NOT_ALLOWED,
     NOT_CERTIFIED,
@@ -35,6 +36,7 @@ _HOST_KINDS: Final[dict[type[HostProblem], ProblemKind]] = {
     NotFound: NOT_FOUND,
     Ambiguous: AMBIGUOUS_ID,
     NotCertified: NOT_CERTIFIED,
+    BlockPruned: BLOCK_PRUNED,
     NoQuorum: OUTCOME_KINDS[Outcome.NO_QUORUM],
 }
 

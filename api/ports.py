@@ -262,6 +262,13 @@ class NotCertified(HostProblem):
     """A receipt was asked for a payment that no certificate covers yet."""
 
 
+class BlockPruned(HostProblem):
+    """What was asked for stands in a block whose transactions this node doesn't hold any more.
+
+    The detail names nodes that hold it, as far as this node knows.
+    """
+
+
 class NoQuorum(HostProblem):
     """The node can't reach a majority in the time given, so it can't promise a linearizable read."""
 

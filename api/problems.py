@@ -103,6 +103,12 @@ NOT_CERTIFIED: Final = _own(
     "The payment is executed, but no certificate covers it yet.",
     "Ask again in a moment; the banks certify each block shortly after executing it.",
 )
+BLOCK_PRUNED: Final = _own(
+    "block_pruned",
+    410,
+    "This node holds the block's header and outcomes, but not its transactions any more.",
+    "Ask one of the nodes that are named, or a node that keeps all blocks.",
+)
 BODY_TOO_LARGE: Final = _own(
     "body_too_large",
     413,
@@ -144,6 +150,7 @@ OWN_KINDS: Final = (
     HEAD_TOO_SLOW,
     AMBIGUOUS_ID,
     NOT_CERTIFIED,
+    BLOCK_PRUNED,
     BODY_TOO_LARGE,
     UNSUPPORTED_MEDIA_TYPE,
     HEAD_TOO_LARGE,

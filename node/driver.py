@@ -71,6 +71,7 @@ class Driver:
         self._state = State.open(store)
         self._executed = Executed(self._state.progress, self._state.registry)
         self._standing = Standing(certified=store.last_certified())
+        self._first_heights: dict[str, int] = {}
         self._ticks = 0
         self._in_turn = False
         self._again = False
@@ -107,6 +108,7 @@ class Driver:
             self._config.boot,
             self._marks.led_term(peer),
             self._marks.sealed_height(peer),
+            self._store.pruned + 1,
         )
         self._ports.peers.send(peer, hello)
 
@@ -135,6 +137,7 @@ class Driver:
             case NeedSeals():
                 self._guarded(lambda: self._seals.answer(sender, message))
             case Hello():
+                self._first_heights[sender] = message.first_height
                 self._guarded(lambda: self._watch.hear(sender, message))
             case AskTransfer():
                 self._guarded(lambda: self._handover.grant(sender, message))
@@ -200,6 +203,10 @@ class Driver:
     def executed(self) -> Executed:
         """The progress and the registry of the executed state."""
         return self._executed
+
+    def holders(self, height: int) -> tuple[str, ...]:
+        """The other nodes that hold the block at `height`, as far as they have said."""
+        return tuple(sorted(node for node, first in self._first_heights.items() if first <= height))
 
     def with_state(
         self, job: Callable[[State], T], done: Callable[[T], None], failed: Callable[[BaseException], None]

@@ -23,9 +23,9 @@ Signature = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
 class Hello(msgspec.Struct, frozen=True, tag=1, array_like=True, forbid_unknown_fields=True):
     """The first message on every link.
 
-    The last two fields say what the sender remembers of the receiver: the highest term it led, and the
-    highest block it sealed (0 for none). A receiver that remembers less of itself has lost its disk's latest
-    state and must stop.
+    `your_term` and `your_seal_height` say what the sender remembers of the receiver: the highest term it led,
+    and the highest block it sealed (0 for none). A receiver that remembers less of itself has lost its disk's
+    latest state and must stop. `first_height` is that of the first block that the sender holds whole.
     """
 
     network_id: Hash
@@ -33,6 +33,7 @@ class Hello(msgspec.Struct, frozen=True, tag=1, array_like=True, forbid_unknown_
     boot: Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
     your_term: Height
     your_seal_height: Height
+    first_height: Height = 1
 
 
 class RaftFrame(msgspec.Struct, frozen=True, tag=2, array_like=True, forbid_unknown_fields=True):

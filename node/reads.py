@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from api.ports import (
     AccountView,
     Ambiguous,
+    BlockPruned,
     BlockView,
     HistoryEntry,
     HistoryPage,
@@ -33,7 +34,7 @@ from ledger.records import Progress
 from ledger.registry import Registry
 from ledger.state import load_progress
 from ledger.view import HistoryItem, ReadView, Seen
-from node.store import Store
+from node.store import SealedHeader, Store
 
 BLOCK_CACHE = 64
 """Decoded blocks kept for reads; a page of history is mostly of the newest."""
@@ -44,8 +45,15 @@ HASH_SEARCH_BLOCKS = 100_000
 class Reads:
     """Reads over one store; `registry` gives the newest executed one, `certified` the certified height."""
 
-    def __init__(self, store: Store, registry: Callable[[], Registry], certified: Callable[[], int]) -> None:
-        """Nothing is read yet."""
+    def __init__(
+        self,
+        store: Store,
+        registry: Callable[[], Registry],
+        certified: Callable[[], int],
+        holders: Callable[[int], Sequence[str]],
+    ) -> None:
+        """Nothing is read yet; `holders` gives other nodes that hold the block of a height."""
+        self._holders = holders
         self._store = store
         self._certified = certified
         self._registry = registry
@@ -88,7 +96,7 @@ class Reads:
             block=self._block(seen.height),
             index=seen.index,
             outcome_leaves=self._outcome_leaves(seen.height),
-            seals=[self._own_seal(height) for height in range(seen.height, certified_height)],
+            seals=[self._sealed(height).seal for height in range(seen.height, certified_height)],
             handovers=self._handovers(certified_height),
             certificate=decode_certificate(certificate),
         )
@@ -109,8 +117,11 @@ class Reads:
             items, following = self._view.history(account, start, limit)
         except KeyError as error:
             raise NotFound(str(error.args[0])) from error
+        held = [item for item in items if item.height > self._store.pruned] or items
+        if len(held) < len(items):
+            following = (items[len(held)].height, items[len(held)].index)
         return HistoryPage(
-            tuple(self._history_entry(item) for item in items),
+            tuple(self._history_entry(item) for item in held),
             None if following is None else Place(*following),
         )
 
@@ -126,8 +137,8 @@ class Reads:
             return newest.height
         lowest = max(1, newest.height - HASH_SEARCH_BLOCKS)
         for height in range(newest.height - 1, lowest - 1, -1):
-            own = self._store.own_seal(height)
-            if own is not None and decode_seal(own.seal).header_hash == block_hash:
+            block = self._store.header(height)
+            if block is not None and decode_seal(block.seal).header_hash == block_hash:
                 return height
         raise NotFound(
             f"No block from height {lowest} to {newest.height} has the hash {block_hash.hex()}. "
@@ -159,6 +170,8 @@ class Reads:
         block = self._blocks.get(height)
         if block is not None:
             return block
+        if 1 <= height <= self._store.pruned:
+            raise BlockPruned(self._pruned_words(height))
         executed = self.progress().height
         entry = self._store.entry(height) if 1 <= height <= executed else None
         if entry is None:
@@ -174,6 +187,21 @@ class Reads:
             return handovers_below(self._registry(), certified_height, self._store.certificate)
         except HandoverMissing as error:
             raise NotCertified(f"Here {error}; another node may hold it.") from error
+
+    def _pruned_words(self, height: int) -> str:
+        holders = self._holders(height)
+        where = (
+            f"{', '.join(holders)} held it when they connected" if holders else "no node that it hears does"
+        )
+        return (
+            f"Transactions of blocks up to {self._store.pruned} aren't held here; of block {height} {where}."
+        )
+
+    def _sealed(self, height: int) -> SealedHeader:
+        block = self._store.header(height)
+        if block is None:
+            raise NotFound(f"This node has executed no block {height}.")
+        return block
 
     def _own_seal(self, height: int) -> bytes:
         own = self._store.own_seal(height)

@@ -89,7 +89,7 @@ class NodeService:
         self._store = store
         self._links = links
         self._about = about
-        self._reads = Reads(store, self._registry, lambda: driver.certified_height)
+        self._reads = Reads(store, self._registry, lambda: driver.certified_height, driver.holders)
         self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="reads")
         self._waiting: list[tuple[int, int, asyncio.Future[bool]]] = []
         self._stopping = False
