@@ -20,7 +20,7 @@ from tests.mutants.mutant import Catcher, CatcherKind, Mutant, MutantOutdated
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("ledger", "consensus", "wallet", "api", "node", "cli", "tests", "docs", "pyproject.toml")
-TIMEOUT_S = 180.0
+TIMEOUT_S = 300.0
 """A mutant whose test runs longer isn't caught: a test that hangs tells nobody what is wrong."""
 SEARCH_TIMEOUT_S = 1_800.0
 """The same for seeds."""
