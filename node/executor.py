@@ -105,7 +105,7 @@ def run(
     """
     block, envelopes = committed.checked or _decoded(state, rules, committed.entry)
     executed = rules_of(block.header, rules).execute(state, block, envelopes)
-    own = _own_seal(state, signer, executed)
+    own = _own_seal(signer, executed)
     header = SealedHeader(block.header.term, block.header_raw, executed.seal_raw)
     store.write_executed(executed.height, executed.changes, header, own)
     state.apply(executed)
@@ -121,9 +121,7 @@ def _decoded(state: State, rules: Mapping[int, RuleSet], entry: Entry) -> Checke
     return Checked(block, decode_body(block, scheduled, rules_of(block.header, rules).bodies))
 
 
-def _own_seal(
-    state: State, signer: tuple[str, ec.EllipticCurvePrivateKey], executed: Executed
-) -> OwnSeal | None:
+def _own_seal(signer: tuple[str, ec.EllipticCurvePrivateKey], executed: Executed) -> OwnSeal | None:
     """This node's signature over the block's seal, if it is a certifier at this height."""
     node_id, key = signer
     if executed.registry.certifiers_at(executed.height).key_of(node_id) is None:
