@@ -38,7 +38,7 @@ from ledger.genesis import (
 from ledger.handovers import Handover, genesis_certifiers
 from ledger.keys import account_id, public_bytes, sign
 from ledger.leaves import outcome_leaf
-from ledger.membership import Decision
+from ledger.membership import Change, Decision
 from ledger.merkle import EMPTY_ROOT, leaf_hash, root
 from ledger.parameters import DEFAULT_PARAMETERS
 from ledger.policy import single_key
@@ -153,7 +153,12 @@ def first_parent() -> Parent:
 
 
 def block(
-    body: Sequence[bytes], *, parent: Parent | None = None, term: int = 1, node: str = "node-alpha"
+    body: Sequence[bytes],
+    *,
+    parent: Parent | None = None,
+    term: int = 1,
+    node: str = "node-alpha",
+    change: Change | None = None,
 ) -> Block:
     """A block proposed by `node`, one second after its parent."""
     before = parent or replace(first_parent(), term=1)
@@ -165,6 +170,7 @@ def block(
         proposer=node,
         boot=BOOT,
         body=body,
+        change=change,
         sign=lambda digest: sign(private_key(NODE_KEYS[node]), digest),
     )
 

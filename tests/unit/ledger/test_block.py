@@ -26,7 +26,7 @@ from ledger.bodies import BODIES
 from ledger.codec import Malformed, encode
 from ledger.envelope import decode_envelope
 from ledger.keys import sign
-from ledger.membership import Membership
+from ledger.membership import Change, Decision, Membership
 from ledger.parameters import DEFAULT_PARAMETERS
 from tests.unit.ledger import sample
 
@@ -210,3 +210,38 @@ def test_parents() -> None:
     voters = Membership(("node-alpha", "node-beta", "node-gamma"))
     first = Parent(sample.network(), 0, 0, sample.GENESIS_TIME_MS, 0, voters, 1)
     assert genesis_parent(sample.genesis_raw()) == first
+
+
+WANTED = replace_value(SCHEDULED, membership_decision=(2, Decision(("node-delta",))))
+LEARN = Change(2, ("node-alpha", "node-beta", "node-gamma"), (), ("node-delta",))
+
+
+def test_a_block_may_take_the_step_that_is_due() -> None:
+    """With it or without it the block is valid; with it the next one's parent has the new membership."""
+    made = sample.block(ENVELOPES, parent=PARENT, change=LEARN)
+    check_header(made, PARENT, WANTED)
+    check_header(BLOCK, PARENT, WANTED)
+    following = parent_of(made, PARENT)
+    assert (following.membership, following.membership_version) == (LEARN.membership, 2)
+    assert decode_block(made.raw).header.change == (LEARN,)
+
+
+@pytest.mark.parametrize(
+    ("change", "scheduled"),
+    [
+        (LEARN, SCHEDULED),
+        (replace(LEARN, decision_version=1), WANTED),
+        (replace(LEARN, learners=()), WANTED),
+        (replace(LEARN, voters=("node-alpha",)), WANTED),
+    ],
+)
+def test_no_other_step_is_valid(change: Change, scheduled: Scheduled) -> None:
+    """Nothing decided, another decision, none at all, another membership."""
+    made = sample.block(ENVELOPES, parent=PARENT, change=change)
+    assert "not the next step of decision" in _invalid(made, scheduled=scheduled)
+
+
+def test_an_opening_block_changes_no_membership() -> None:
+    """Its leader may not have executed what was decided."""
+    made = sample.block([], parent=PARENT, term=2, change=LEARN)
+    assert "must not change the membership" in _invalid(made, scheduled=WANTED)

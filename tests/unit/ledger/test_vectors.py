@@ -71,6 +71,7 @@ def test_signatures(case: dict[str, Any]) -> None:
         ("genesis", "genesis", "network_id"),
         ("envelope", "payload", "signing_hash"),
         ("header", "header", "hash"),
+        ("header", "header_with_change", "hash"),
         ("seal", "seal", "hash"),
     ],
 )
@@ -91,7 +92,9 @@ def test_hashes_of_signed_things(kind: str, thing: str, hash_name: str) -> None:
         ("id_record", 6),
         ("seal", 10),
         ("certificate", 2),
+        ("header_with_change", 15),
         ("receipt", 11),
+        ("receipt_after_handovers", 11),
     ],
 )
 def test_layouts_read_by_an_independent_codec(thing: str, items: int) -> None:

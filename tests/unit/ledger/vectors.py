@@ -12,6 +12,7 @@ from ledger.codec import encode
 from ledger.envelope import signing_hash
 from ledger.keys import account_id, address, public_bytes, reference_hash, sign
 from ledger.leaves import id_record, outcome_leaf
+from ledger.membership import Change
 from ledger.merkle import consistency_proof, inclusion_proof, leaf_hash, root
 from tests.unit.ledger import sample
 
@@ -161,7 +162,10 @@ def format_vectors() -> Vectors:
     envelope = sample.signed(payload)
     block = sample.block([envelope, sample.envelope(2)])
     seal = sample.seal(1, header_hash=block.hash)
+    change = Change(2, ("node-alpha", "node-beta", "node-gamma"), (), ("node-delta",))
+    changing = sample.block([], change=change)
     receipt = sample.receipt()
+    handed_over = sample.receipt(handovers=sample.HANDED_OVER, signers=("node-delta",))
     return {
         "provenance": "Made from tests/unit/ledger/sample.py; private keys are small numbers.",
         "genesis": {"raw": sample.genesis_raw().hex(), "network_id": sample.network().hex()},
@@ -181,6 +185,7 @@ def format_vectors() -> Vectors:
             "hash": block.hash.hex(),
             "signature": block.signature.hex(),
         },
+        "header_with_change": {"raw": changing.header_raw.hex(), "hash": changing.hash.hex()},
         "block": {"raw": block.raw.hex()},
         "outcome_leaf": {
             "executed": outcome_leaf(0).hex(),
@@ -199,6 +204,7 @@ def format_vectors() -> Vectors:
             "hash": reference_hash(bytes(range(32)), b"Rent, March").hex(),
         },
         "receipt": {"raw": receipt.raw.hex(), "index": 1, "height": 1, "certified_height": 3},
+        "receipt_after_handovers": {"raw": handed_over.raw.hex(), "signed_by": ["node-delta"]},
     }
 
 
