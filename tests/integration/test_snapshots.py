@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import ssl
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import pytest
 
 from node.config import load_config
@@ -96,5 +102,56 @@ def test_a_node_killed_while_it_takes_a_snapshot_takes_it_after_all(local: Local
         local.start([JOINER])
         await local.ready([JOINER], timeout_s=JOINED_WITHIN_S)
         await check_pays(local)
+
+    asyncio.run(scenario())
+
+
+def nostro(*arguments: object) -> dict[str, Any]:
+    """Run a command as a person would, and give what it answered."""
+    command = [sys.executable, "-m", "cli", *map(str, arguments), "--json"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stderr
+    document: dict[str, Any] = json.loads(ended.stdout)
+    return document
+
+
+def test_a_running_node_is_backed_up_and_its_backup_becomes_another(
+    local: LocalNetwork, tmp_path: Path
+) -> None:
+    """The command asks the node, proves what it copied, and restores it for a node that has never voted."""
+    network = local.network
+    running = network.config(RUNNING[0])
+    made = nostro("node", "backup", running, tmp_path / "backup")
+    assert made["accounts"] == ACCOUNTS + 1
+    assert made["transactions"] == ACCOUNTS * 2 + PAYMENTS
+    assert set(made["certified_by"]) <= set(local.node_ids)
+    fresh = tmp_path / "fresh.toml"
+    text = network.config(JOINER).read_text().replace('"data"', f'"{tmp_path / "restored"}"')
+    folder = network.config(JOINER).parent
+    for name in ("genesis.bin", "signing.key", "ca.pem", "node.pem", "node.key", "api.pem", "api.key"):
+        text = text.replace(f'"{name}"', f'"{folder / name}"')
+    fresh.write_text(text.replace(f'id = "{JOINER}"', 'id = "delta-1"'))
+    restored = nostro("node", "restore", tmp_path / "backup", "--config", fresh)
+    assert restored["height"] == made["height"]
+    with closing(LevelDatabase(tmp_path / "restored", create=False)) as database:
+        store = Store.open(database, network.genesis.read_bytes(), "delta-1")
+        assert store.pruned == made["height"]
+    assert nostro("node", "prune", running, "--keep", 1_024)["pruned_height"] >= 0
+
+
+def test_forgotten_blocks_are_answered_with_410(local: LocalNetwork) -> None:
+    """The problem names itself; the header's seal and the balances are still there."""
+    network = local.network
+
+    async def scenario() -> None:
+        context = ssl.create_default_context(cafile=str(network.ca))
+        place = local.place(RUNNING[0])
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"{place.api_url}/v1/blocks/5", ssl=context) as response,
+        ):
+            assert response.status == 410
+            problem = json.loads(await response.text())
+        assert problem["type"] == "urn:nostro:problem:block_pruned"
 
     asyncio.run(scenario())
