@@ -59,9 +59,9 @@ class TlsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Raft's clockwork. An election starts after one to two times `election_ticks` without a leader."""
 
-    tick_ms: Annotated[int, msgspec.Meta(ge=5, le=10_000)] = 100
-    election_ticks: Annotated[int, msgspec.Meta(ge=3, le=1_000)] = 10
-    heartbeat_ticks: Annotated[int, msgspec.Meta(ge=1, le=100)] = 1
+    tick_ms: Annotated[int, msgspec.Meta(ge=5, le=10_000)] = 25
+    election_ticks: Annotated[int, msgspec.Meta(ge=3, le=1_000)] = 20
+    heartbeat_ticks: Annotated[int, msgspec.Meta(ge=1, le=100)] = 4
     stop_timeout_ms: Annotated[int, msgspec.Meta(ge=100, le=600_000)] = 10_000
     """How long a stopping node may take to hand over and to finish its answers."""
 

@@ -48,8 +48,8 @@ __all__ = ["Driver", "DriverConfig", "Ports"]
 
 T = TypeVar("T")
 
-SWEEP_TICKS = 10
-"""Ticks between looks for what has expired, and between requests for missing seals."""
+SWEEP_MS = 500
+"""Between looks for what has expired, and between requests for missing seals."""
 
 
 class Driver:
@@ -73,6 +73,7 @@ class Driver:
         self._standing = Standing(certified=store.last_certified())
         self._first_heights: dict[str, int] = {}
         self._ticks = 0
+        self._sweep_ticks = max(1, SWEEP_MS // config.tick_ms)
         self._in_turn = False
         self._again = False
         self._halted = False
@@ -94,7 +95,7 @@ class Driver:
         self._submissions.tick()
         self._barriers.tick(self._ports.clock.monotonic_ms())
         self._hand_over_if_let_go()
-        if self._ticks % SWEEP_TICKS == 0:
+        if self._ticks % self._sweep_ticks == 0:
             self._submissions.sweep()
             self._seals.ask()
             self._marks.flush()

@@ -25,9 +25,9 @@ class DriverConfig:
     node_id: str
     boot: bytes
     key: ec.EllipticCurvePrivateKey
-    tick_ms: int = 100
-    election_ticks: int = 10
-    heartbeat_ticks: int = 1
+    tick_ms: int
+    election_ticks: int
+    heartbeat_ticks: int
     mempool: MempoolLimits = field(default_factory=MempoolLimits)
     rules: Mapping[int, RuleSet] = field(default_factory=lambda: RULES)
 

@@ -3,6 +3,7 @@
 It must not know what the other machines do, nor what must hold (oracle.py).
 """
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -13,16 +14,26 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from node.driver import Driver, DriverConfig, Ports
 from node.messages import NodeMessage
 from node.ports import TimerHandle
+from node.repair import Helpers, open_repaired
 from node.results import StopReason
 from node.store import Store
 from tests.simulation.cluster.database import SimulatedDatabase, SimulatedDisk
 from tests.simulation.cluster.profile import Profile, Rates
+from tests.simulation.cluster.repairs import Running, ask_running
 from tests.simulation.cluster.world import World
 
 T = TypeVar("T")
 
 START_MS = 1_790_000_000_000
 """The wall clock at virtual time zero."""
+
+
+RETRY_MS = 200
+"""After which time a node whose store is still damaged asks again."""
+
+
+class NotYet(Exception):
+    """The others can't put right yet what is damaged."""
 
 
 class Crashed(BaseException):
@@ -56,6 +67,10 @@ class Surroundings(Protocol):
         """A process has begun."""
         ...
 
+    def helpers(self, node: str) -> Running:
+        """The other nodes that run, for one that mends its store."""
+        ...
+
     def needs_snapshot(self, node: str) -> None:
         """The leader doesn't hold any more what a node lacks."""
         ...
@@ -87,6 +102,7 @@ class SimulatedNode:
     ) -> None:
         """A machine that is switched off."""
         self.id, self._key = identity
+        self.is_damaged = False
         self.driver: Driver | None = None
         self.store: Store | None = None
         self._around = around
@@ -135,6 +151,11 @@ class SimulatedNode:
         self._end()
         self.disk.crash()
         self._around.crashed(self.id)
+
+    def damage(self) -> None:
+        """End the process, and flip a bit of one of its newest blocks."""
+        self.crash()
+        self.is_damaged = self.disk.flip_bit()
 
     def restart(self) -> None:
         """Ask the process to stop in good order; it has written what it has, and starts again."""
@@ -197,6 +218,19 @@ class SimulatedNode:
 
     def _open_store(self) -> Store:
         return Store.open(SimulatedDatabase(self.disk, self.point), self._genesis_raw, self.id)
+
+    def _mended(self) -> Store | None:
+        """The open store, whose damage is put right; None where the others can't help yet."""
+        running = self._around.helpers(self.id)
+        opened = partial(Store.open, SimulatedDatabase(self.disk, self.point), self._genesis_raw, self.id)
+        helpers = Helpers(ask_running(running), sorted(running), self)
+        try:
+            store = asyncio.run(open_repaired(opened, helpers, whole=False, sleep=_not_now))
+        except NotYet:
+            self._world.counts["repairs put off"] += 1
+            return None
+        self.is_damaged = False
+        return store
 
     def _once(self, process: int, action: Callable[[], None]) -> Callable[[], None]:
         return lambda: action() if process == self._process else None
@@ -266,7 +300,10 @@ class SimulatedNode:
 
     def _boot(self, process: int) -> None:
         self._world.note(f"{self.id} starts")
-        store = self._open_store()
+        store = self._mended() if self.is_damaged else self._open_store()
+        if store is None:
+            self.later(RETRY_MS, lambda: self._boot(process))
+            return
         self._disk_worker = _Worker(self, self._write_takes)
         ports = Ports(
             clock=self,
@@ -280,7 +317,7 @@ class SimulatedNode:
             need_snapshot=lambda: self._around.needs_snapshot(self.id),
         )
         config = DriverConfig(
-            self.id, self._world.random.randbytes(16), self._key, self._profile.tick_ms, election_ticks=10
+            self.id, self._world.random.randbytes(16), self._key, self._profile.tick_ms, 10, 1
         )
         driver = Driver(config, store, ports, lambda reason: self._around.stopped(self.id, reason))
         driver.on_block(lambda height: self._around.executed(self.id, height))
@@ -307,6 +344,10 @@ class SimulatedNode:
             self._profile.tick_ms * self._world.random.uniform(0.9, 1.1) / self._pace,
             lambda: self._tick(driver),
         )
+
+
+async def _not_now(seconds: float) -> None:
+    raise NotYet
 
 
 def _raise(error: BaseException) -> None:

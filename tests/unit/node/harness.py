@@ -24,6 +24,7 @@ T = TypeVar("T")
 NOW_MS = 1_790_000_000_000
 DAY_MS = 86_400_000
 ALWAYS = (NOW_MS - DAY_MS, NOW_MS + DAY_MS)
+TICK_MS = 100
 
 
 class ManualWorker:
@@ -162,7 +163,7 @@ class Node:
         self.stopped: list[StopReason] = []
         ports = self.ports
         self.driver = Driver(
-            DriverConfig(id_, bytes(16), key_of(id_), mempool=mempool or MempoolLimits(), rules=rules),
+            DriverConfig(id_, bytes(16), key_of(id_), TICK_MS, 10, 1, mempool or MempoolLimits(), rules),
             self.store,
             Ports(ports, ports, ports, ports.verify, ports.disk, ports.execute, ports, ports),
             self.stopped.append,
@@ -171,7 +172,7 @@ class Node:
     def tick(self, count: int = 1) -> None:
         """Time goes on by so many ticks, and everything is done that they lead to."""
         for _ in range(count):
-            self.ports.advance(100)
+            self.ports.advance(TICK_MS)
             self.driver.tick()
             self.ports.settle()
 

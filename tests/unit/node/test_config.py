@@ -55,8 +55,8 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     [
         ('id = "alpha-1"\n', "", "missing required field `id`"),
         ('member = "alpha"', 'member = "Alpha!"', r"\$\.node\.member"),
-        ("tick_ms = 100", "tick_ms = 4", r"\$\.timing\.tick_ms"),
-        ("tick_ms = 100", "tock_ms = 100", "unknown field `tock_ms`"),
+        ("tick_ms = 25", "tick_ms = 4", r"\$\.timing\.tick_ms"),
+        ("tick_ms = 25", "tock_ms = 25", "unknown field `tock_ms`"),
         ("port = 7400", "port = 65536", r"\$\.peer\.port"),
         ("[timing]", "[timing", "is not a node's configuration"),
         ('level = "info"', 'level = "loud"', r"\$\.log\.level"),
@@ -73,7 +73,7 @@ def test_a_mistake_is_refused_with_its_key(tmp_path: Path, old: str, new: str, s
 @pytest.mark.parametrize(("tick_ms", "fits"), [(5, True), (4, False), (10_000, True), (10_001, False)])
 def test_the_tick_has_bounds(tmp_path: Path, tick_ms: int, fits: bool) -> None:
     """At the bound it is taken, beyond it refused."""
-    text = _text().replace("tick_ms = 100", f"tick_ms = {tick_ms}")
+    text = _text().replace("tick_ms = 25", f"tick_ms = {tick_ms}")
     if fits:
         _load(tmp_path, text)
     else:

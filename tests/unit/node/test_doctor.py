@@ -154,11 +154,11 @@ def _missing_ca(network: ProvisionedNetwork) -> None:
 
 
 def _hasty_elections(network: ProvisionedNetwork) -> None:
-    replace(network, "tick_ms = 100", "tick_ms = 29")
+    replace(network, "tick_ms = 25", "tick_ms = 14")
 
 
 def _rare_heartbeats(network: ProvisionedNetwork) -> None:
-    replace(network, "heartbeat_ticks = 1", "heartbeat_ticks = 4")
+    replace(network, "heartbeat_ticks = 4", "heartbeat_ticks = 10")
 
 
 def _unnamed_url(network: ProvisionedNetwork) -> None:
@@ -170,7 +170,7 @@ def _unnamed_url(network: ProvisionedNetwork) -> None:
     [
         (_missing_config, "configuration", FAILED, "cannot read the configuration"),
         (_missing_genesis, "genesis", FAILED, "genesis can't be read"),
-        (_hasty_elections, "configuration", WARNING, "after 290 ms"),
+        (_hasty_elections, "configuration", WARNING, "after 280 ms"),
         (_rare_heartbeats, "configuration", WARNING, "fewer than three missed heartbeats"),
         (_unnamed_url, "configuration", WARNING, "api_urls doesn't name this node"),
         (_open_signing_key, "signing key", FAILED, "can be read by others"),
