@@ -171,10 +171,13 @@ class Intake:
             self._step(queue, message, checked)
 
     def _fits(self, message: AppendEntries) -> bool:
-        """Whether the message follows on this log; Raft answers one that doesn't without its entries."""
+        """Whether the message follows on this log; Raft answers one that doesn't without its entries.
+
+        One that begins below all that is held here doesn't either: Raft then says what is committed.
+        """
         tail = self._tail
         return (
-            message.prev_log_index <= tail.last_height
+            tail.first_index() - 1 <= message.prev_log_index <= tail.last_height
             and tail.term(message.prev_log_index) == message.prev_log_term
         )
 

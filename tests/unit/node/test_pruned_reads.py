@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from api.ports import BlockPruned, Place
-from node.messages import Hello
+from consensus.messages import AppendEntries, AppendEntriesReply, decode_message, encode_message
+from node.messages import Hello, RaftFrame
 from node.reads import Reads
-from tests.unit.node.harness import Node
+from tests.unit.node.harness import Network, Node
 from tests.unit.node.snapshots import grown
 
 
@@ -71,3 +72,24 @@ def test_a_page_of_history_ends_where_blocks_are_forgotten() -> None:
     assert page.next == whole.entries[1].place
     with pytest.raises(BlockPruned):
         reads_of(node).history(account, Place(page.next.height, page.next.index), 10)
+
+
+def test_a_leader_that_begins_below_what_is_held_hears_where_to_go_on() -> None:
+    """A node fresh from a snapshot holds no block, and the leader first asks for the one before its last."""
+    network = Network(3)
+    leader = network.elect()
+    follower = next(node for node in network.nodes.values() if node is not leader)
+    height = follower.driver.executed_height
+    assert height > 0
+    follower.store.prune(height)
+    entry = leader.store.entry(height)
+    assert entry is not None
+    probe = AppendEntries(leader.id, follower.id, entry.term, 0, 0, (entry,), height)
+    follower.ports.sent.clear()
+    follower.driver.on_message(leader.id, RaftFrame(encode_message(probe)))
+    follower.ports.settle()
+    frames = [message for _, message in follower.ports.sent if isinstance(message, RaftFrame)]
+    (reply,) = [decode_message(frame.data) for frame in frames]
+    assert isinstance(reply, AppendEntriesReply)
+    assert (reply.success, reply.index) == (True, height)
+    assert not follower.stopped
