@@ -13,11 +13,13 @@ from ledger import codec
 from ledger.audit_report import Finding
 from ledger.codec import Malformed
 from ledger.genesis import network_id as network_id_of
+from ledger.keys import tagged_hash
 from ledger.state import load_progress
 from ledger.view import StateCorrupted
 from node.disk import StoreInUse, StoreMissing
 from node.ports import Database
 from node.records import (
+    EVIDENCE,
     HEADER_BYTES,
     SEAL,
     CorruptRecord,
@@ -27,6 +29,10 @@ from node.records import (
     seal_key,
     unpack_record,
 )
+
+HASH_BYTES = 32
+EVIDENCE_TAGS = ("evidence", "seal")
+"""Under which tags the hashes of invalid blocks and of seals that contradict each other are made."""
 
 
 class AuditSource:
@@ -43,6 +49,11 @@ class AuditSource:
         """What is wrong with the records themselves, in the order in which it was met."""
         return tuple(self._found.values())
 
+    @property
+    def database(self) -> Database:
+        """The database that is read."""
+        return self._database
+
     def node(self) -> str | None:
         """The node whose store this is; None where the store doesn't say."""
         raw = self._payload(meta_key("node"), None)
@@ -55,6 +66,13 @@ class AuditSource:
         if found != expected:
             said = "nothing" if found is None else found.hex()
             self._note("store_network_differs", None, f"the store's network is {said}, not {expected.hex()}")
+
+    def check_evidence(self) -> None:
+        """Note every piece of evidence that isn't what was kept: its key holds its hash."""
+        for key, raw in self.scan(EVIDENCE):
+            if key[-HASH_BYTES:] not in [tagged_hash(tag, raw) for tag in EVIDENCE_TAGS]:
+                height = int.from_bytes(key[len(EVIDENCE) : -HASH_BYTES], "big")
+                self._note("evidence_corrupt", height, "a piece of evidence isn't what its key names")
 
     def genesis(self) -> bytes:
         """The genesis document's bytes."""

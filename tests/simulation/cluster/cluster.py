@@ -22,6 +22,7 @@ from tests.simulation.cluster.node import SimulatedNode
 from tests.simulation.cluster.oracle import Oracle
 from tests.simulation.cluster.profile import CHURN, HARSH, Profile, draw_rates
 from tests.simulation.cluster.reads import Readers
+from tests.simulation.cluster.repairs import Running
 from tests.simulation.cluster.signatures import checked_once
 from tests.simulation.cluster.snapshots import Snapshots
 from tests.simulation.cluster.world import World
@@ -123,6 +124,14 @@ class Cluster:
     def reachable(self, node: str) -> frozenset[str]:
         """Links stand to every process; whether anything comes through is another matter."""
         return frozenset(id_ for id_, other in self.nodes.items() if id_ != node and other.driver is not None)
+
+    def helpers(self, node: str) -> Running:
+        """The other nodes that run, for one that mends its store."""
+        return {
+            id_: (other.driver, other.store)
+            for id_, other in self.nodes.items()
+            if id_ != node and other.driver is not None and other.store is not None
+        }
 
     def crashes_here(self, where: str) -> bool:
         """Whether the process that asks ends now, at a kind of place."""

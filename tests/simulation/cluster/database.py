@@ -16,6 +16,9 @@ IN_SYNC = "during a sync"
 LOG = b"B"
 """The prefix of the log's rows, whose replacement is counted."""
 
+NEWEST_ROWS = 3
+"""Of so many a bit may flip: of executed ones and of those that aren't yet."""
+
 
 class Batch(NamedTuple):
     """One write."""
@@ -65,6 +68,18 @@ class SimulatedDisk:
                 lost = True
         self.unsynced.clear()
         self.live = dict(self.durable)
+
+    def flip_bit(self) -> bool:
+        """Change a bit of one of the newest rows of the log, if there are any."""
+        rows = sorted(key for key in self.durable if key[:1] == LOG)[-NEWEST_ROWS:]
+        if not rows:
+            return False
+        key = self._random.choice(rows)
+        row = bytearray(self.durable[key])
+        row[self._random.randrange(len(row))] ^= 1 << self._random.randrange(8)
+        self.durable[key] = self.live[key] = bytes(row)
+        self._counts["bits flipped"] += 1
+        return True
 
     def _kept(self) -> list[bool]:
         """Which of the unsynced writes reached the disk whole."""

@@ -13,6 +13,7 @@ from consensus.raft import Role
 from tests.simulation.cluster.network import Network
 from tests.simulation.cluster.node import SimulatedNode
 from tests.simulation.cluster.profile import (
+    BIT_FLIP,
     CHURN,
     CLOCK_JUMP,
     CUT_OFF_LEADER,
@@ -130,12 +131,20 @@ def _leave_behind(victims: Victims) -> None:
         victims.world.schedule(random.uniform(0, LONG_MS), partial(node.prune, kept))
 
 
+def _flip_bit(victims: Victims) -> None:
+    """Damage a machine's log, unless another's is damaged: then there might be nobody to ask."""
+    nodes = victims.nodes
+    if not any(node.is_damaged for node in nodes.values()):
+        nodes[victims.world.random.choice(list(nodes))].damage()
+
+
 STRIKES: Mapping[str, Callable[[Victims], None]] = {
     PARTITION.name: _partition,
     CUT_OFF_LEADER.name: _cut_off_leader,
     CLOCK_JUMP.name: _jump_clock,
     PAUSE.name: _pause,
     RESTART.name: _restart,
+    BIT_FLIP.name: _flip_bit,
     PRUNING.name: _leave_behind,
     CHURN.name: lambda victims: victims.govern(),
 }

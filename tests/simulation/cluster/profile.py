@@ -22,6 +22,7 @@ CLOCK_JUMP = Nemesis("clock jump", 900)
 PAUSE = Nemesis("pause", 900)
 RESTART = Nemesis("restart", 1_800)
 CHURN = Nemesis("membership churn", 350)
+BIT_FLIP = Nemesis("bit flip", 700)
 PRUNING = Nemesis("leave one behind and prune", 900)
 
 
@@ -192,6 +193,21 @@ SNAPSHOTS = replace(
     crash_at_point=0.002,
     nemeses=(PRUNING,),
 )
+BIT_FLIPS = replace(
+    CALM,
+    name="bit-flips",
+    must_happen=(
+        *ALWAYS,
+        "crashes",
+        "bits flipped",
+        "log record_repaired",
+        "log log_repaired",
+        "repairs put off",
+    ),
+    drop=0.05,
+    crash_at_point=0.002,
+    nemeses=(BIT_FLIP, PARTITION),
+)
 HARSH = replace(
     CALM,
     name="harsh",
@@ -240,6 +256,7 @@ SINGLE = (
     STRONG_READS,
     MEMBERSHIP,
     SNAPSHOTS,
+    BIT_FLIPS,
 )
 """One kind of fault each; HARSH has them all together."""
 PROFILES = {profile.name: profile for profile in (*SINGLE, HARSH, CALM)}
