@@ -91,6 +91,11 @@ def show(store: Path, report: AuditReport, node: str | None, genesis_raw: bytes)
         out.say(f"{_count(report)} found. The store is evidence: keep it as it is.")
         click.get_current_context().exit(int(Exit.VIOLATION))
     out.say("Nothing wrong was found.")
+    if report.pruned:
+        out.say(
+            f"The transactions of blocks up to {report.pruned:,} are not held here. So no block was replayed "
+            "and no payment's signature checked; every row was proved against the certificate instead."
+        )
     if report.certified < report.tip:
         out.say(
             f"No quorum has certified anything above block {report.certified:,} here: it is this node's word."
@@ -114,6 +119,7 @@ def describe(store: Path, report: AuditReport, node: str | None, genesis_raw: by
         "clean": report.clean,
         "tip": report.tip,
         "replayed": report.replayed,
+        "pruned": report.pruned,
         "certified": report.certified,
         "checked": {
             name: getattr(report, name)

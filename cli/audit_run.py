@@ -20,6 +20,7 @@ from cli.progress import progress
 from ledger.audit import audit, verify_here
 from node.audit_source import AuditSource, check_not_in_use
 from node.disk import CorruptStore, LevelDatabase
+from node.pruned_audit import audit_pruned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,7 +64,11 @@ def run(task: Task) -> tuple[AuditReport, str | None]:
 
 def _audit(task: Task, source: AuditSource) -> tuple[AuditReport, str | None]:
     source.check_network()
+    source.check_evidence()
     node = source.node()
+    pruned = audit_pruned(source.database, task.genesis, node or "")
+    if pruned is not None:
+        return replace(pruned, findings=(*source.findings, *pruned.findings)), node
     with sharing(task.workers) as verify, progress("blocks audited") as report_progress:
         report = audit(
             source, network_id=task.trusted, own_node=node, verify=verify, progress=report_progress

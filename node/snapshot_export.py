@@ -64,16 +64,21 @@ def export_items(rows: Rows, folder: Path) -> Exported:
 
     Raises CorruptRecord for damaged rows, and ValueError where nothing is executed yet.
     """
-    progress = decode(rows.get(PROGRESS_KEY) or b"", Progress)
-    if not progress.height:
+    height, items = section_items(rows)
+    if not height:
         raise ValueError("Nothing is executed yet: a snapshot is of height 1 at least.")
-    items = {
+    sections = tuple(_write_section(folder, name, found) for name, found in items.items())
+    return Exported(height, sections)
+
+
+def section_items(rows: Rows) -> tuple[int, dict[str, Iterator[bytes]]]:
+    """The height whose state the rows hold, and the items of each section, to be read in their order."""
+    progress = decode(rows.get(PROGRESS_KEY) or b"", Progress)
+    return progress.height, {
         ACCOUNTS: (row for _, row in rows.scan(*_range(ACCOUNT_PREFIX))),
         REGISTRY: (row for _, row in rows.scan(*_range(REGISTRY_PREFIX))),
         CHAIN: _chain_items(rows, progress.height),
     }
-    sections = tuple(_write_section(folder, name, found) for name, found in items.items())
-    return Exported(progress.height, sections)
 
 
 def prove_exported(store: Store, exported: Exported) -> Manifest | None:

@@ -86,6 +86,40 @@ def test_good_store(nostro: Nostro, world: World, store: Path) -> None:
     assert "Nothing wrong was found." in result.stderr
 
 
+def pruned(store: Path, height: int) -> Path:
+    """The store, its blocks forgotten up to a height."""
+    database = LevelDatabase(store, create=False)
+    Store.open(database, sample.genesis_raw(), NODE).prune(height)
+    database.close()
+    return store
+
+
+def test_a_store_without_old_blocks(nostro: Nostro, world: World, store: Path) -> None:
+    """It can't be replayed: its rows are proved, and the report says what could not be checked."""
+    tip = world.host.position().height
+    result = nostro("audit", pruned(store, tip - 1), "--workers", "1", "--json")
+    assert result.exit_code == 0, result.stdout
+    report = document(result)
+    assert (report["clean"], report["tip"], report["pruned"]) == (True, tip, tip - 1)
+    assert (report["replayed"], report["certified"]) == (0, tip)
+    assert report["supply"] == {"EUR": "2000.00"}
+    assert report["checked"]["rows"] > tip
+    assert "no block was replayed" in result.stderr
+
+
+@pytest.mark.parametrize(("prefix", "code"), [(b"t", "rows_unproved"), (b"i", "row_differs"), (b"n", None)])
+def test_a_spoilt_row_of_a_store_without_old_blocks(
+    nostro: Nostro, store: Path, prefix: bytes, code: str | None
+) -> None:
+    """Whatever row is spoilt is found by the proof, or by what the proof leads to."""
+    database = LevelDatabase(pruned(store, 2), create=False)
+    key, row = next(database.scan(prefix, bytes([prefix[0] + 1])))
+    database.close()
+    change(store, key, row[:-1] + bytes([row[-1] ^ 1]))
+    found = codes(nostro, store)
+    assert code is None or code in found
+
+
 def test_human_report(nostro: Nostro, store: Path) -> None:
     """The same in words."""
     shown = nostro("audit", store, "--workers", "1").stdout
