@@ -90,6 +90,8 @@ def test_hashes_of_signed_things(kind: str, thing: str, hash_name: str) -> None:
         ("header", 15),
         ("block", 3),
         ("id_record", 6),
+        ("history_row", 5),
+        ("snapshot_manifest", 7),
         ("seal", 10),
         ("certificate", 2),
         ("header_with_change", 15),

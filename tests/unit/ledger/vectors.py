@@ -7,13 +7,15 @@ sample.py; the refused encodings and signatures are put together here, from what
 from collections.abc import Mapping
 from hashlib import sha256
 
-from ledger.certificate import encode_certificate, seal_hash
+from ledger.certificate import decode_seal, encode_certificate, seal_hash
 from ledger.codec import encode
 from ledger.envelope import signing_hash
 from ledger.keys import account_id, address, public_bytes, reference_hash, sign
 from ledger.leaves import id_record, outcome_leaf
 from ledger.membership import Change
 from ledger.merkle import consistency_proof, inclusion_proof, leaf_hash, root
+from ledger.records import ConsumedId, HistoryEntry, HistoryRow, account_ref
+from ledger.snapshot import SECTIONS, ChunkRef, Manifest, SectionRef, encode_manifest
 from tests.unit.ledger import sample
 
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -196,6 +198,18 @@ def format_vectors() -> Vectors:
                 author=b"alpha", tx_id=bytes(16), height=4, index=2, signing_hash=bytes(32), outcome=0
             ).hex()
         },
+        "history_row": {
+            "raw": encode(
+                HistoryRow(
+                    0,
+                    (),
+                    leaf_hash(envelope),
+                    (ConsumedId(account_ref(0), bytes(16), signing_hash(payload)),),
+                    (HistoryEntry(0, 1_250, 0, 1, 0, 0), HistoryEntry(1, 0, 1_250, 1, 0, 0)),
+                )
+            ).hex()
+        },
+        "snapshot_manifest": {"raw": encode_manifest(_manifest(seal)).hex()},
         "seal": {"raw": seal.hex(), "hash": seal_hash(seal).hex()},
         "certificate": {"raw": encode_certificate(sample.certificate(seal)).hex()},
         "reference": {
@@ -206,6 +220,13 @@ def format_vectors() -> Vectors:
         "receipt": {"raw": receipt.raw.hex(), "index": 1, "height": 1, "certified_height": 3},
         "receipt_after_handovers": {"raw": handed_over.raw.hex(), "signed_by": ["node-delta"]},
     }
+
+
+def _manifest(seal: bytes) -> Manifest:
+    """A manifest of the height of this seal, whose sections stand for nothing."""
+    sections = tuple(SectionRef(name, 2, (ChunkRef(bytes(32), 100),)) for name in SECTIONS)
+    height = decode_seal(seal).height
+    return Manifest(1, sample.network(), height, sample.HANDED_OVER, (), sample.certificate(seal), sections)
 
 
 def _int(value: int) -> bytes:
