@@ -93,7 +93,7 @@ def _check_what_stays(store: Store, executed: int) -> None:
 
 
 def _certificates(store: Store) -> tuple[tuple[int, ...], tuple[bytes, ...]]:
-    """The heights of damaged or missing certificates of hand-overs, and the keys of other damaged ones."""
+    """The heights of damaged certificates of hand-overs, and the keys of other damaged ones."""
     damaged = {key for key, raw in store.scan(CERTIFICATE) if not _is_record(key, raw)}
     last = store.last_certified()
     needed = [from_height - 1 for from_height, _ in registry_of(store).certifiers[1:]]

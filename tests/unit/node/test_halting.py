@@ -6,6 +6,7 @@ from consensus.errors import InvariantBroken
 from ledger.records import account_row_key
 from ledger.rules.base import InvariantViolated
 from ledger.view import StateCorrupted
+from node.disk import CorruptStore
 from node.halting import stop_word
 from node.records import CorruptRecord
 from node.rules_watch import Missing, UnknownRules
@@ -23,6 +24,7 @@ from tests.unit.node.harness import ALWAYS, Node, reopen
         (InvariantViolated("conservation", "x"), "invariant"),
         (CorruptRecord(b"B", 3, "x"), "corrupt"),
         (StateCorrupted("x"), "corrupt"),
+        (CorruptStore("x"), "corrupt"),
         (LostState("n1", (2, 2), (1, 1)), "lost_state"),
         (UnknownRules(Missing(9, 2), {}), "rules"),
         (OSError("x"), "disk"),

@@ -9,6 +9,7 @@ import pytest
 
 from consensus.messages import Entry, EntryType
 from ledger.block import decode_block
+from ledger.codec import decode, encode
 from ledger.records import PROGRESS_KEY
 from ledger.view import StateCorrupted
 from node import repair
@@ -22,11 +23,12 @@ from node.records import (
     meta_key,
     seal_key,
 )
-from node.repair import PATIENCE_S, RETRY_S, Helpers, NotRepaired, open_repaired
+from node.repair import PATIENCE_S, RETRY_S, CertifiedTip, Helpers, NotRepaired, open_repaired
 from node.snapshot_fetch import Ask, PeerAnswer
 from node.store import LED, LogWrite, Store
 from tests.simulation.cluster.repairs import ask_running
 from tests.unit.node.harness import ManualPorts, Network, Node, open_database
+from tests.unit.node.test_membership import Cluster
 
 VICTIM = "n2"
 
@@ -326,3 +328,40 @@ def test_a_sound_store_has_no_damage(ward: Ward) -> None:
     ward.open(whole=True)
     assert ward.disk.live == before
     assert Damage((), None, (), ()).counts()["blocks"] == 0
+
+
+@pytest.mark.parametrize("lie", [None, "no hand-overs", "older certificate"])
+def test_a_damaged_certificate_of_a_handover_is_fetched_again(lie: str | None) -> None:
+    """It is kept for ever: receipts and proofs need it, and it is proved from genesis again."""
+    cluster = Cluster(3, further=1)
+    cluster.elect()
+    cluster.change(add=cluster.register(3))
+    cluster.pay()
+    victim = next(node for id_, node in cluster.nodes.items() if id_ != cluster.leader.id)
+    height = victim.driver.executed.registry.certifiers[1][0] - 1
+    key = certificate_key(height)
+    others = {id_: (node.driver, node.store) for id_, node in cluster.nodes.items() if node is not victim}
+    before = victim.disk.live[key]
+    victim.disk.live[key] = before[:-1] + bytes([before[-1] ^ 1])
+    honest = ask_running(others)
+
+    async def ask(peer: str, path: str) -> PeerAnswer:
+        tip = decode((await honest(peer, path)).body, CertifiedTip)
+        if lie == "no hand-overs":
+            tip = CertifiedTip((), tip.certificate)
+        elif lie == "older certificate":
+            tip = CertifiedTip(tip.handovers, tip.handovers[-1].certificate)
+        return PeerAnswer(200, encode(tip))
+
+    async def sleep(seconds: float) -> None:
+        """The others are asked again at once."""
+
+    opened = partial(Store.open, open_database(victim.disk), victim.genesis_raw, victim.id)
+    helpers = Helpers(ask, sorted(others), ManualPorts())
+    if lie is None:
+        asyncio.run(open_repaired(opened, helpers, whole=True, sleep=sleep))
+        assert victim.disk.live[key] == before
+    else:
+        with pytest.raises(NotRepaired, match="certificate"):
+            asyncio.run(open_repaired(opened, helpers, whole=True, sleep=sleep))
+        assert victim.disk.live[key] != before
