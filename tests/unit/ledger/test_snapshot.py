@@ -146,7 +146,7 @@ def handed_over(height: int, handovers: Sequence[Handover] = sample.HANDED_OVER)
 
 
 def test_certifiers_are_those_that_the_handovers_lead_to() -> None:
-    """Whoever certified is followed from genesis; without the hand-overs, or before them, they are strangers."""
+    """Whoever certified is followed from genesis; without them, or before them, they are strangers."""
     genesis_raw = sample.genesis_raw()
     assert certified_seal(genesis_raw, handed_over(3)) == sample.seal(3)
     for handovers in ((), sample.HANDED_OVER[:1], sample.HANDED_OVER[1:]):
