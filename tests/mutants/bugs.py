@@ -50,6 +50,7 @@ CONSENSUS: Final = {
     "vote-lost-on-restart": "Forgetting the vote over a restart.",
     "going-on-after-violation": "Going on after something that Raft excludes.",
     "middle-taken-for-tail": "A bad checksum in the middle taken for a torn tail.",
+    "back-before-covered": "A node whose log was damaged takes part before it holds what it acknowledged.",
     "opening-within-look-back": "No opening block beyond the look-back: nobody can take over.",
 }
 """Of consensus and of the driver around it."""

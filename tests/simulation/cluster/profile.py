@@ -258,7 +258,9 @@ SINGLE = (
     SNAPSHOTS,
     BIT_FLIPS,
 )
-"""One kind of fault each; HARSH has them all together."""
+"""One kind of fault each; HARSH has them all together but for flipped bits: where the members have let all but
+two voters go, nobody can help one of them whose log is damaged.
+"""
 PROFILES = {profile.name: profile for profile in (*SINGLE, HARSH, CALM)}
 CAMPAIGN = tuple(profile.name for profile in (*SINGLE, HARSH))
 """The profiles that a campaign takes in turn."""
