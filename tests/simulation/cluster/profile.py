@@ -258,8 +258,8 @@ SINGLE = (
     SNAPSHOTS,
     BIT_FLIPS,
 )
-"""One kind of fault each; HARSH has them all together but for flipped bits: where the members have let all but
-two voters go, nobody can help one of them whose log is damaged.
+"""One kind of fault each; HARSH has them all together but for flipped bits: where the members have let go all
+but two voters, nobody can help one of them whose log is damaged.
 """
 PROFILES = {profile.name: profile for profile in (*SINGLE, HARSH, CALM)}
 CAMPAIGN = tuple(profile.name for profile in (*SINGLE, HARSH))
