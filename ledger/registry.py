@@ -98,6 +98,15 @@ class Registry:
         before = tuple(entry for entry in self.certifiers if entry[0] < height)
         return replace(self, certifiers=(*before, (height, self.certifiers_after(height - 1))))
 
+    @property
+    def recovered_at(self) -> int:
+        """The height of the newest recovery block; 0 where there is none.
+
+        Genesis and recoveries alone leave a decision to do nothing.
+        """
+        entries = self.membership_decisions.entries
+        return max(from_height for from_height, decision in entries if decision == Decision())
+
     def certifiers_after(self, height: int) -> Certifiers:
         """Who certifies the height after `height`, which is the executed one."""
         nodes = [self.nodes[node] for node in self.membership.membership.certifiers]

@@ -35,9 +35,11 @@ class Certifying:
     def handover_after(self, height: int) -> int | None:
         """The first height above `height` after which others certify, if one is executed here.
 
-        Nothing above it proves anything without the certificate of it (ledger/handovers.py).
+        Nothing above it proves anything without the certificate of it (ledger/handovers.py). What a
+        recovery put in place of that is not waited for: those who would have certified it are lost.
         """
+        recovered = self.registry.recovered_at
         for from_height, _ in self.registry.certifiers[1:]:
-            if from_height - 1 > height and from_height - 1 <= self.executed:
+            if from_height > recovered and height < from_height - 1 <= self.executed:
                 return from_height - 1
         return None

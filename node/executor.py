@@ -16,6 +16,7 @@ from ledger.block import Block, decode_block, decode_body
 from ledger.certificate import seal_hash
 from ledger.envelope import Envelope
 from ledger.keys import sign
+from ledger.recovery import RECOVERY_KINDS, is_recovery
 from ledger.rules.base import RuleSet
 from ledger.state import Executed, State, basis_height
 from node.log_tail import Checked
@@ -118,7 +119,9 @@ def _decoded(state: State, rules: Mapping[int, RuleSet], entry: Entry) -> Checke
     progress = state.progress
     basis = basis_height(progress.term, progress.basis_height, block.header.height, block.header.term)
     scheduled = state.scheduled(block.header.height, basis)
-    return Checked(block, decode_body(block, scheduled, rules_of(block.header, rules).bodies))
+    recovers = is_recovery(block, state.parent)
+    bodies = RECOVERY_KINDS if recovers else rules_of(block.header, rules).bodies
+    return Checked(block, decode_body(block, scheduled, bodies))
 
 
 def _own_seal(signer: tuple[str, ec.EllipticCurvePrivateKey], executed: Executed) -> OwnSeal | None:

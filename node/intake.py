@@ -16,10 +16,12 @@ from consensus.messages import AppendEntries, Entry, EntryType
 from ledger.block import InvalidBlock, check_header, decode_block, decode_body
 from ledger.codec import Malformed
 from ledger.records import Progress
+from ledger.recovery import check_recovery, is_recovery
 from ledger.registry import Registry
 from ledger.rules.base import RuleSet
 from ledger.schedule import LOOK_BACK
 from ledger.state import scheduled
+from ledger.view import ReadView, StateReader
 from node.log_tail import Checked, Link, LogTail, link_after
 from node.membership import entry_type
 from node.ports import Clock, Log, Timers, Worker
@@ -73,7 +75,7 @@ class _Queue:
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What the intake uses and whom it tells: `step` takes a checked message, `invalid` what is distrusted
-    for.
+    for; `rows` are those of the executed state.
     """
 
     clock: Clock
@@ -82,6 +84,7 @@ class Surroundings:
     log: Log
     verified: Verified
     rules: Mapping[int, RuleSet]
+    rows: StateReader
     executed: Callable[[], Executed]
     term: Callable[[], int]
     step: Callable[[AppendEntries, tuple[Checked, ...]], None]
@@ -199,13 +202,23 @@ class Intake:
     def _within_look_back(self, new: Sequence[Entry]) -> tuple[Entry, ...]:
         """The first of them that may be acknowledged: ordinary blocks up to LOOK_BACK above the executed
         one, and none from where this program lacks the rules.
+
+        A recovery block is judged on the state executed at its parent, and voids what was decided for later:
+        so it comes directly after the executed block, and nothing but openings after it until it is executed.
         """
-        executed = self._tail.executed
-        missing = first_missing(self._around.executed().registry, executed + 1, self._around.rules)
+        executed, tail = self._around.executed(), self._tail
+        missing = first_missing(executed.registry, tail.executed + 1, self._around.rules)
+        link, term = tail.link(new[0].index - 1), tail.term(new[0].index - 1)
+        last = tail.executed + LOOK_BACK
+        if link is not None and link.parent.epoch > executed.progress.epoch:
+            last = tail.executed
         for position, entry in enumerate(new):
-            too_new = entry.index > executed + LOOK_BACK and entry.type is not EntryType.OPENING
+            recovers = entry.type is EntryType.MEMBERSHIP and entry.term > term
+            limit = tail.executed + 1 if recovers else last
+            too_new = entry.index > limit and entry.type is not EntryType.OPENING
             if too_new or (missing is not None and entry.index >= missing.from_height):
                 return tuple(new[:position])
+            last, term = (tail.executed if recovers else last), entry.term
         return tuple(new)
 
     def _split(self, queue: _Queue, message: AppendEntries, last: int) -> None:
@@ -240,10 +253,11 @@ class Intake:
         if link is None:
             self._distrust(queue, message, InvalidEntry(new[0], "its parent is below the executed block"))
             return
-        executed, verified, rules = self._around.executed(), self._around.verified, self._around.rules
+        around = self._around
+        against = Against(around.executed(), around.rows, around.rules, around.verified)
         queue.busy = True
         self._around.worker.submit(
-            lambda: check_entries(new, link, executed, rules, verified),
+            lambda: check_entries(new, link, against),
             lambda result: self._after_check(queue, message, result),
             self._around.failed,
         )
@@ -317,27 +331,29 @@ def _size_bytes(message: AppendEntries) -> int:
     return sum(len(entry.data) for entry in message.entries)
 
 
-def check_entries(
-    entries: Sequence[Entry],
-    link: Link,
-    executed: Executed,
-    rules: Mapping[int, RuleSet],
-    verified: Verified,
-) -> list[Checked] | InvalidEntry:
+@dataclass(frozen=True, slots=True)
+class Against:
+    """What blocks are checked against, beside the log: the executed state, known rules and signatures."""
+
+    executed: Executed
+    rows: StateReader
+    rules: Mapping[int, RuleSet]
+    verified: Verified
+
+
+def check_entries(entries: Sequence[Entry], link: Link, against: Against) -> list[Checked] | InvalidEntry:
     """Check blocks that follow each other from `link` on, signatures included. Runs on the verify worker."""
     checked: list[Checked] = []
     for entry in entries:
         try:
-            checked.append(_check_entry(entry, link, executed, rules, verified))
+            checked.append(_check_entry(entry, link, against))
         except (InvalidBlock, Malformed) as error:
             return InvalidEntry(entry, error.reason)
         link = link_after(link, checked[-1].block)
     return checked
 
 
-def _check_entry(
-    entry: Entry, link: Link, executed: Executed, rules: Mapping[int, RuleSet], verified: Verified
-) -> Checked:
+def _check_entry(entry: Entry, link: Link, against: Against) -> Checked:
     block = decode_block(entry.data)
     header = block.header
     if (header.height, header.term) != (entry.index, entry.term):
@@ -346,11 +362,16 @@ def _check_entry(
         )
     if entry.type is not entry_type(block, link.parent):
         raise InvalidBlock(f"block {header.height} is sent as an entry of type {entry.type.name.lower()}")
-    values = scheduled(executed.progress, executed.registry, header.height, link_after(link, block).basis)
+    progress, registry = against.executed.progress, against.executed.registry
+    values = scheduled(progress, registry, header.height, link_after(link, block).basis)
+    rules = rules_of(header, against.rules)
+    if is_recovery(block, link.parent):
+        view = ReadView(against.rows, lambda: registry)
+        return Checked(block, check_recovery(block, link.parent, values, rules, view))
     check_header(block, link.parent, values)
-    envelopes = decode_body(block, values, rules_of(header, rules).bodies, verified.envelopes)
+    envelopes = decode_body(block, values, rules.bodies, against.verified.envelopes)
     for index, envelope in enumerate(envelopes):
-        reason = None if verified.get(envelope.leaf_hash) is not None else reason_against(envelope)
+        reason = None if against.verified.get(envelope.leaf_hash) is not None else reason_against(envelope)
         if reason is not None:
             raise InvalidBlock(f"block {header.height}, transaction {index}: {reason}")
     return Checked(block, envelopes)

@@ -32,10 +32,14 @@ def entry_type(block: Block, parent: Parent) -> EntryType:
 
 
 def entry_type_after(block: Block, parent_term: int) -> EntryType:
-    """The same, where only the parent's term is known."""
-    if block.header.term > parent_term:
-        return EntryType.OPENING
-    return EntryType.MEMBERSHIP if block.header.change else EntryType.NORMAL
+    """The same, where only the parent's term is known.
+
+    A recovery block is of a new term too, but it opens none: it puts a membership in force, and whoever is
+    elected by that opens a later term.
+    """
+    if block.header.change:
+        return EntryType.MEMBERSHIP
+    return EntryType.OPENING if block.header.term > parent_term else EntryType.NORMAL
 
 
 @dataclass(frozen=True, slots=True)

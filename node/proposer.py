@@ -80,7 +80,9 @@ class Proposer:
         if parts.raft.role is not Role.LEADER or parts.raft.term != self._opened_term:
             return False
         values = self._values(opening=False)
-        if values.rules not in parts.rules:
+        # What a recovery block in the log's end makes void is known once it is executed.
+        recovers = parts.tail.last_link.parent.epoch > parts.executed().progress.epoch
+        if recovers or values.rules not in parts.rules:
             return False
         change = self._change_due(values)
         if change is not None:

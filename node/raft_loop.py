@@ -232,6 +232,7 @@ class RaftLoop:
             log=ports.log,
             verified=self._verified,
             rules=self._config.rules,
+            rows=self._store,
             executed=self._hooks.executed,
             term=lambda: self.raft.term,
             step=self._step_checked,
