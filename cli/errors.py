@@ -132,8 +132,8 @@ def _refused(error: Any) -> Explained:
     return Explained(message, problem.remedy, Exit.UNREACHABLE if unavailable else Exit.ERROR)
 
 
-def _backup_refused(error: Any) -> Explained:
-    """A BackupRefused brings its own remedy."""
+def _own_remedy(error: Any) -> Explained:
+    """A refusal that brings its own remedy."""
     return Explained(str(error), error.remedy, Exit.ERROR)
 
 
@@ -174,7 +174,8 @@ EXPLAINERS: Mapping[str, Callable[[Any], Explained]] = {
     "node.config.ConfigError": _what_and_remedy(),
     "node.disk.StoreError": _what_and_remedy(),
     "node.tls.TlsError": _what_and_remedy(),
-    "node.backup.BackupRefused": _backup_refused,
+    "node.backup.BackupRefused": _own_remedy,
+    "node.recovery.RecoveryRefused": _own_remedy,
     "node.records.CorruptRecord": _malformed,
     "node.operators.AdminRefused": _admin_refused,
     "node.operators.AdminUnreachable": _admin_unreachable,

@@ -40,6 +40,10 @@ NODE_COMMANDS = {
         "cli.node_backup:prune",
         "Forget the transactions of old blocks; balances, outcomes, headers and seals stay.",
     ),
+    "recover": LazyCommand(
+        "cli.node_recover:recover",
+        "Go on after too many nodes are lost for good: look, propose, and carry out what the members signed.",
+    ),
     "renew": LazyCommand(
         "cli.renew:node_renew",
         "Renew the certificates of one node, in place; a running node takes them up by itself.",
