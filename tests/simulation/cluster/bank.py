@@ -100,12 +100,12 @@ class Bank:
         """All members agree on another limit for envelopes, proposed by `member`."""
         parameters = replace(DEFAULT_PARAMETERS, envelope_bytes=envelope_bytes)
         body = SetParameters(parameters, from_height, 1)
-        return self._decide(Kind.SET_PARAMETERS, body, member, tx_id, valid_ms)
+        return self.decide(Kind.SET_PARAMETERS, body, member, tx_id, valid_ms)
 
     def set_node(self, member: str, node: str, tx_id: bytes, valid_ms: tuple[int, int]) -> bytes:
         """All members agree on another node of `member`, under the key of its own name."""
         body = SetNode(node, member, public_bytes(key_of(node)), f"{node}:7000", 0)
-        return self._decide(Kind.SET_NODE, body, member, tx_id, valid_ms)
+        return self.decide(Kind.SET_NODE, body, member, tx_id, valid_ms)
 
     def set_membership(
         self,
@@ -119,13 +119,14 @@ class Bank:
         """All members agree that a node comes, one goes, or both (None for nobody)."""
         add, remove = change
         body = SetMembership(present(add), voting and add is not None, present(remove), version)
-        return self._decide(Kind.SET_MEMBERSHIP, body, ISSUER, tx_id, valid_ms)
+        return self.decide(Kind.SET_MEMBERSHIP, body, ISSUER, tx_id, valid_ms)
 
     def set_rules(self, rules: int, from_height: int, tx_id: bytes, valid_ms: tuple[int, int]) -> bytes:
         """All members agree on the first newer version of the rules."""
-        return self._decide(Kind.SET_RULES, SetRules(rules, from_height, 1), ISSUER, tx_id, valid_ms)
+        return self.decide(Kind.SET_RULES, SetRules(rules, from_height, 1), ISSUER, tx_id, valid_ms)
 
-    def _decide(self, kind: Kind, body: Body, member: str, tx_id: bytes, valid_ms: tuple[int, int]) -> bytes:
+    def decide(self, kind: Kind, body: Body, member: str, tx_id: bytes, valid_ms: tuple[int, int]) -> bytes:
+        """What all members decide, in the name of one."""
         signers = [f"{name} admin" for name in self._members]
         return self._sign(kind, body, member.encode(), signers, tx_id, valid_ms)
 
