@@ -141,7 +141,7 @@ def _late(
     else:
         reason = report.not_ready or f"it has executed block {report.executed_height:,} and is catching up"
     return CommandError(
-        f"Node {node.id} runs, but was not ready within {timeout_s:g} s: {reason}. "
+        f"Node {node.id} runs, but was not ready within {timeout_s:.0f} s: {reason}. "
         f"Its log ends:\n{last_words(node)}",
         "It goes on trying: look again with `nostro network status`, or give it longer with --timeout.",
         Exit.UNREACHABLE,

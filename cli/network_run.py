@@ -61,8 +61,8 @@ nodes_argument = click.argument("nodes", nargs=-1, metavar="[NODE]...")
 def up(folder: Path, nodes: tuple[str, ...], timeout_s: int) -> None:
     """Start the nodes of FOLDER in the background, and wait until they are ready.
 
-    Without NODE all of them. What runs already stays as it is. The nodes outlive this command: stop them with
-    `nostro network down`.
+    Without NODE all of them. What runs already stays as it is. A node that doesn't vote is only waited for
+    until it answers. The nodes outlive this command: stop them with `nostro network down`.
     """
     network = load_network(folder)
     chosen = nodes_of(network, nodes)
@@ -80,18 +80,24 @@ def up(folder: Path, nodes: tuple[str, ...], timeout_s: int) -> None:
 
 
 async def _until_up(network: ProvisionedNetwork, chosen: list[BackgroundNode], timeout_s: float) -> None:
-    """Until they are ready; where too few nodes run for anything to be ready, until they answer."""
+    """Until all answer, and those that vote are ready, if enough run for that; a word on the others."""
+    deadline = time.monotonic() + timeout_s
+    with progress("Nodes answer") as tell:
+        await until_ready(network, chosen, timeout_s, lambda report: True, tell)
     voters = await voters_of(network)
     runs = sum(background.running(node) is not None for node in voters)
-    enough = runs > len(voters) // 2
-    with progress("Nodes ready") as tell:
-        await until_ready(
-            network, chosen, timeout_s, lambda report: not enough or report.not_ready is None, tell
-        )
-    if not enough:
+    if runs > len(voters) // 2:
+        waited_for = [node for node in chosen if node in voters]
+        with progress("Nodes ready") as tell:
+            await until_ready(network, waited_for, deadline - time.monotonic(), _is_ready_or_out, tell)
+    else:
         output.current().warn(
             f"{runs} of {len(voters)} nodes run: payments wait until more than half of them do."
         )
+    for node in chosen:
+        report = None if node in voters else await ask(network, node.id)
+        if report is not None and report.not_ready is not None:
+            output.current().warn(f"{node.id} does not vote: {report.not_ready}.")
 
 
 @click.command()
@@ -174,14 +180,14 @@ def stop(nodes: list[BackgroundNode], timeout_s: float) -> list[Ended]:
 def restart(folder: Path, nodes: tuple[str, ...], timeout_s: int) -> None:
     """Restart the nodes of FOLDER one after the other, while the network goes on.
 
-    Begins only when every node that votes is ready. The next one is stopped only when the last one is back,
-    ready, and has executed what the others had. The leader comes last. Where one does not come back, the rest
-    are left as they are.
+    Without NODE all that vote. Begins only when every node that votes is ready. The next one is stopped only
+    when the last one is back, ready, and has executed what the others had. The leader comes last. Where one
+    does not come back, the rest are left as they are.
     """
     network = load_network(folder)
-    chosen = nodes_of(network, nodes)
+    named = nodes_of(network, nodes) if nodes else []
     with alone_with(folder):
-        restarted = asyncio.run(_restart(network, chosen, timeout_s))
+        restarted = asyncio.run(_restart(network, named, timeout_s))
     out = output.current()
     document = [{"node": node, "ms_away": away_ms} for node, away_ms in restarted]
     rows = [(node, f"{away_ms / 1_000:.1f} s") for node, away_ms in restarted]
@@ -189,10 +195,11 @@ def restart(folder: Path, nodes: tuple[str, ...], timeout_s: int) -> None:
 
 
 async def _restart(
-    network: ProvisionedNetwork, chosen: list[BackgroundNode], timeout_s: float
+    network: ProvisionedNetwork, named: list[BackgroundNode], timeout_s: float
 ) -> list[tuple[str, int]]:
-    """Restart one after the other; how long each was away, in milliseconds."""
+    """Restart those named, else all that vote, one after the other; how long each was away, in ms."""
     voters = await voters_of(network)
+    chosen = named or voters
     await _check_ready(network, [*voters, *(node for node in chosen if node not in voters)])
     leaders = [
         node for node, report in (await ask_all(network)).items() if report and report.role == "leader"
@@ -243,13 +250,19 @@ async def _check_ready(network: ProvisionedNetwork, nodes: list[BackgroundNode])
             raise CommandError(
                 f"Node {node.id} is not ready: {reason}. Nothing was restarted, for with another node away "
                 "the network might stop.",
-                f"Start what is down with `nostro network up {network.directory}`, then restart.",
+                f"Start what is down with `nostro network up {network.directory}`, then restart, without "
+                "nodes that do not vote.",
                 Exit.UNREACHABLE,
             )
 
 
 def _is_ready(report: NodeReport) -> bool:
     return report.not_ready is None
+
+
+def _is_ready_or_out(report: NodeReport) -> bool:
+    """Ready; or it learns from the blocks that it executes at its start that it doesn't vote any more."""
+    return _is_ready(report) or report.node not in report.voters
 
 
 def _process(node: BackgroundNode) -> tuple[int]:

@@ -48,7 +48,7 @@ def status(folder: Path) -> None:
     documents = [_document(node, reports[node.id], furthest) for node in nodes]
     out = output.current()
     out.result({"nodes": documents}, lambda: out.table(COLUMNS, [_row(each) for each in documents]))
-    _tell(out, documents)
+    tell_warnings(out, documents)
     if not any(each["ready"] for each in documents):
         raise CommandError(
             "No node is ready: payments wait.",
@@ -92,7 +92,7 @@ def _row(each: dict[str, Any]) -> tuple[object, ...]:
     )
 
 
-def _tell(out: output.Output, documents: list[dict[str, Any]]) -> None:
+def tell_warnings(out: output.Output, documents: list[dict[str, Any]]) -> None:
     """In words: why a node isn't ready, and what soon expires."""
     for each in documents:
         if not each["answers"]:
@@ -101,6 +101,12 @@ def _tell(out: output.Output, documents: list[dict[str, Any]]) -> None:
             continue
         if not each["ready"]:
             out.warn(f"{each['node']} is not ready: {each['not_ready']}.")
+        if each["missing_rules"]:
+            height, rules = each["missing_rules"]
+            out.warn(
+                f"{each['node']} lacks rules {rules}, and stops before block {height:,}: install a newer "
+                "version."
+            )
         for name, days in each["certificate_days"].items():
             if days < EXPIRY_WARNING_DAYS:
                 when = f"expires in {days:.0f} days" if days >= 0 else f"expired {-days:.0f} days ago"

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from node.driver import Driver
 from node.report import NodeReport, PeerReport
+from node.results import DriverStatus
 from node.service import About
 
 READY_LAG_BLOCKS = 64
@@ -20,6 +21,8 @@ def why_not_ready(driver: Driver) -> str | None:
     status = driver.status()
     if status.membership.is_let_go:
         return "retired: the members let this node go; stop it, it hears of nothing any more"
+    if not _takes_part(status):
+        return "not in the cluster, as far as it knows: it waits until the members have added it"
     if status.leader_id is None or not status.has_quorum:
         return "no leader with a majority behind it is known"
     behind = status.committed_height - status.executed_height
@@ -28,6 +31,12 @@ def why_not_ready(driver: Driver) -> str | None:
     if status.executed_height == 0:
         return "the first block of the leader's term is not executed yet"
     return None
+
+
+def _takes_part(status: DriverStatus) -> bool:
+    """Whether the node votes or learns, as the chain has it that this node has executed."""
+    membership = status.membership
+    return status.node_id in {*membership.voters, *membership.outgoing, *membership.learners}
 
 
 def node_report(
@@ -52,6 +61,8 @@ def node_report(
         not_ready=why_not_ready(driver),
         voters=tuple(sorted({*status.membership.voters, *status.membership.outgoing})),
         learners=status.membership.learners,
+        retired=status.membership.is_let_go,
+        missing_rules=status.missing_rules,
         certificate_days={name: round(days, 1) for name, days in certificate_days.items()},
         peers=tuple(PeerReport(peer.node_id, peer.connected, peer.match) for peer in status.peers),
     )

@@ -20,8 +20,9 @@ class NodeReport(msgspec.Struct, frozen=True):
     """Where a node stands at `time_ms`. Heights are 0 before the first block.
 
     `not_ready` says why it can't take payments now, None where it can. `voters` and `learners` make up the
-    cluster as this node knows it. `certificate_days` are the days left of each certificate, by its name
-    (node, api, ca).
+    cluster as this node knows it, `retired` says that the members let this node go. `missing_rules` are the
+    height from which this program lacks the rules decided on, and their version. `certificate_days` are the
+    days left of each certificate, by its name (node, api, ca).
     """
 
     node: str
@@ -42,10 +43,15 @@ class NodeReport(msgspec.Struct, frozen=True):
     learners: tuple[str, ...]
     certificate_days: dict[str, float]
     peers: tuple[PeerReport, ...]
+    # A node that still runs the version before doesn't say these, and is asked all the same in an upgrade.
+    retired: bool = False
+    missing_rules: tuple[int, int] | None = None
 
     @property
     def part(self) -> str:
-        """What the node is to the cluster: its role in Raft where it votes, else learner or none."""
+        """What the node is to the cluster: its role in Raft where it votes, else retired, learner or none."""
+        if self.retired:
+            return "retired"
         if self.node in self.voters:
             return self.role
         return "learner" if self.node in self.learners else "none"

@@ -216,6 +216,22 @@ def test_nodes_restarted_in_turn_lose_no_payment(operator: Operator) -> None:
     asyncio.run(scenario())
 
 
+def test_a_node_that_is_not_in_the_cluster_holds_nothing_up(tmp_path: Path) -> None:
+    """Up, from a standstill too, waits for it only until it answers; a restart leaves it alone."""
+    operator = Operator(provision(tmp_path / "net", nodes=1))
+    folder = operator.network.directory
+    try:
+        added = operator.run("network", "add-node", folder, "--node", "alpha-2", "--member", "alpha")
+        assert added.exit_code == 0, added.output
+        up = operator.network_command("up", "--timeout", "30")
+        assert up.exit_code == 0, up.output
+        assert "alpha-2 does not vote: not in the cluster, as far as it knows" in up.stderr
+        assert [node["part"] for node in operator.document("status")] == ["leader", "none"]
+        assert [node["node"] for node in operator.document("restart")] == ["alpha-1"]
+    finally:
+        operator.run("network", "down", folder)
+
+
 def expire(network: ProvisionedNetwork, node: str) -> None:
     """Put certificates in place that expired yesterday."""
     config = load_config(network.config(node))

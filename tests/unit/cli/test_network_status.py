@@ -10,7 +10,8 @@ import pytest
 from cli.background import alone_with, last_words, nodes_of
 from cli.errors import CommandError
 from cli.exits import Exit
-from cli.network_status import duration
+from cli.network_status import duration, tell_warnings
+from cli.output import Output
 from node.plan import plan_network
 from node.provision import ProvisionedNetwork, create_network
 from tests.unit.cli.conftest import Nostro, document
@@ -68,6 +69,20 @@ def test_nodes_that_do_not_run_are_down(nostro: Nostro, network: ProvisionedNetw
 def test_what_a_node_is_to_the_cluster(voters: tuple[str, ...], learners: tuple[str, ...], part: str) -> None:
     """Its role counts only where it votes: a node that was let go is a follower of nobody."""
     assert msgspec.structs.replace(REPORT, role="follower", voters=voters, learners=learners).part == part
+
+
+def test_a_node_that_was_let_go_is_retired_whatever_it_still_hears() -> None:
+    """The block that drops it from the learners doesn't reach it any more."""
+    report = msgspec.structs.replace(REPORT, voters=("bravo-1",), learners=("alpha-1",), retired=True)
+    assert report.part == "retired"
+
+
+def test_rules_that_a_node_lacks_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the height before which it will stop, while there is time to install a newer version."""
+    report = msgspec.structs.replace(REPORT, missing_rules=(4_100, 2))
+    known = {**msgspec.to_builtins(report), "answers": True, "ready": True}
+    tell_warnings(Output(), [known])
+    assert "alpha-1 lacks rules 2, and stops before block 4,100" in capsys.readouterr().err
 
 
 def test_unknown_nodes_are_a_usage_error(nostro: Nostro, network: ProvisionedNetwork) -> None:
