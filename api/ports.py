@@ -206,12 +206,13 @@ class NetworkView(msgspec.Struct, frozen=True):
 
 
 class PeerView(msgspec.Struct, frozen=True, kw_only=True):
-    """Another voting node as this one sees it. What this node doesn't know of it is None."""
+    """Another node of the cluster as this one sees it. What this node doesn't know of it is None."""
 
     node: str
     member: str
     address: str
     connected: bool
+    votes: bool
     api_url: str | None = None
     match_height: int | None = None
     last_heard_ms: int | None = None
@@ -221,12 +222,15 @@ class ClusterView(msgspec.Struct, frozen=True, kw_only=True):
     """This node's view of the cluster.
 
     `quorum` is False while the node knows of no leader with a majority behind it. Roles are those of Raft:
-    follower, candidate, leader.
+    follower, candidate, leader. `votes` says whether this node does, `membership_version` how often the
+    membership has changed.
     """
 
     node: str
     member: str
     role: str
+    votes: bool
+    membership_version: int
     term: int
     quorum: bool
     leader: Leader | None
@@ -286,6 +290,10 @@ class Host(Protocol):
 
     def position(self) -> Position:
         """The newest executed block. Cheap: called for every read."""
+        ...
+
+    def is_retired(self) -> bool:
+        """Whether the members let this node go. Cheap: called for every read."""
         ...
 
     def names(self) -> Names:

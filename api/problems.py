@@ -133,6 +133,12 @@ INTERNAL: Final = _own(
     "The node failed to answer; its log says why.",
     "Tell the bank that runs the node. A payment's outcome can be asked by id at any node.",
 )
+RETIRED: Final = _own(
+    "retired",
+    503,
+    "The members let this node go: what it knows has stopped.",
+    "Ask another node.",
+)
 HEIGHT_NOT_REACHED: Final = _own(
     "height_not_reached",
     503,
@@ -155,6 +161,7 @@ OWN_KINDS: Final = (
     UNSUPPORTED_MEDIA_TYPE,
     HEAD_TOO_LARGE,
     INTERNAL,
+    RETIRED,
     HEIGHT_NOT_REACHED,
 )
 

@@ -25,7 +25,7 @@ from api.limits import (
     MIN_TIMEOUT_MS,
 )
 from api.ports import Host, Position
-from api.problems import HEIGHT_NOT_REACHED, NOT_ACCEPTABLE, RequestProblem
+from api.problems import HEIGHT_NOT_REACHED, NOT_ACCEPTABLE, RETIRED, RequestProblem
 
 JSON: Final = "application/json"
 MSGPACK: Final = "application/msgpack"
@@ -89,9 +89,13 @@ class BlocksQuery(ReadQuery):
 async def ready(request: Request, query: ReadQuery) -> Host:
     """The host, once it has what the query asks to wait for; notes the position that the answer is as new as.
 
-    Raises NoQuorum from the host, and a RequestProblem where the height doesn't come in time.
+    Raises NoQuorum from the host, and a RequestProblem where the height doesn't come in time, or where the
+    node is retired: it would answer from the day it was let go, and clients stay with a node that answers.
     """
     host: Host = request.app.state.host
+    if host.is_retired():
+        request.state.position = host.position()
+        raise RequestProblem(RETIRED, f"This node hears of no block after {host.position().height}.")
     if query.consistency is Consistency.STRONG:
         await host.read_barrier(query.timeout_ms)
     position = host.position()

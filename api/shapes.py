@@ -361,6 +361,7 @@ class PeerShape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     member: str
     address: str
     connected: bool
+    votes: bool
     api_url: str | None = None
     match_height: int | None = None
     last_heard_ms: int | None = None
@@ -372,6 +373,8 @@ class ClusterShape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     node: str
     member: str
     role: str
+    votes: bool
+    membership_version: int
     term: int
     quorum: bool
     committed_height: int

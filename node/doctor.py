@@ -25,6 +25,7 @@ from node.doctor_links import check_peers, check_ports
 from node.findings import FAILED, Finding, failed
 from wallet.client import Client
 from wallet.errors import NotReachable
+from wallet.replies import Refused
 
 API_TIMEOUT_MS = 2_000
 
@@ -78,6 +79,6 @@ async def _by_running_node(config: NodeConfig) -> Mapping[str, str]:
     try:
         async with Client([url], ca_file=config.ca, timeout_ms=API_TIMEOUT_MS) as client:
             return {peer.node: peer.address for peer in (await client.cluster()).peers}
-    except (NotReachable, OSError):
-        # It doesn't run, or the CA's file can't be read, which another check says.
+    except (NotReachable, Refused, OSError):
+        # It doesn't run, or is retired, or the CA's file can't be read, which another check says.
         return {}

@@ -77,6 +77,7 @@ class _NodeCollector(Collector):
         )
         yield _gauge("nostro_mempool_transactions", "Transactions that wait for a block.", status.pending)
         yield _gauge("nostro_mempool_bytes", "Bytes of the transactions that wait.", status.pending_bytes)
+        yield from _membership(status)
         yield _peers(status)
         missing = status.missing_rules
         yield _gauge(
@@ -114,6 +115,23 @@ def _role(status: DriverStatus) -> Metric:
     for role in ROLES:
         family.add_metric([role], 1.0 if status.role == role else 0.0)
     return family
+
+
+def _membership(status: DriverStatus) -> Iterable[Metric]:
+    membership = status.membership
+    yield _gauge("nostro_membership_version", "How often the membership has changed.", membership.version)
+    yield _gauge(
+        "nostro_membership_pending", "1 while a decision is not carried out yet.", membership.is_pending
+    )
+    yield _gauge("nostro_retired", "1 once the members let this node go.", membership.is_let_go)
+    family = GaugeMetricFamily("nostro_membership_nodes", "Nodes, by what they are.", labels=["part"])
+    for part, nodes in (
+        ("voter", membership.voters),
+        ("outgoing", membership.outgoing),
+        ("learner", membership.learners),
+    ):
+        family.add_metric([part], len(nodes))
+    yield family
 
 
 def _peers(status: DriverStatus) -> Metric:

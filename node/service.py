@@ -52,6 +52,7 @@ from node.halting import MUST_STOP, stop_word
 from node.peers import PeerLinks
 from node.reads import Reads
 from node.results import StopReason
+from node.standing import membership_status
 from node.store import Store
 
 T = TypeVar("T")
@@ -150,6 +151,10 @@ class NodeService:
         """The newest executed block."""
         return self._reads.position()
 
+    def is_retired(self) -> bool:
+        """Whether the members let this node go."""
+        return membership_status(self._about.node, self._driver.executed).is_let_go
+
     def names(self) -> Names:
         """The network's name and the assets' scales."""
         assets = self._registry().assets
@@ -247,6 +252,7 @@ class NodeService:
                 member=nodes[peer.node_id].member if peer.node_id in nodes else "",
                 address=nodes[peer.node_id].address if peer.node_id in nodes else "",
                 connected=peer.connected,
+                votes=peer.votes,
                 api_url=self._about.api_urls.get(peer.node_id),
                 match_height=peer.match if status.leader_id == status.node_id else None,
                 last_heard_ms=int((now - heard[peer.node_id]) * 1_000) if peer.node_id in heard else None,
@@ -257,6 +263,8 @@ class NodeService:
             node=status.node_id,
             member=self._about.member,
             role=status.role,
+            votes=status.node_id in {*status.membership.voters, *status.membership.outgoing},
+            membership_version=status.membership.version,
             term=status.term,
             quorum=status.has_quorum,
             leader=self._leader(),

@@ -405,6 +405,7 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
     member: str
     address: str
     connected: bool
+    votes: bool = True
     api_url: str | None = None
     match_height: int | None = None
     last_heard_ms: int | None = None
@@ -424,5 +425,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     peers: tuple[Peer, ...]
     version: str
     started_ms: int
+    votes: bool = True
+    membership_version: int = 1
     leader: str | None = None
     leader_url: str | None = None

@@ -84,12 +84,17 @@ class InstantHost:
         self.quorum = True
         self.certifying = True
         self.holding = False
+        self.retired = False
         self.refuse_with: Outcome | None = None
         self.held: dict[bytes, bytes] = {}
 
     def position(self) -> Position:
         """The newest block."""
         return Position(self.state.progress.height, self.state.progress.time_ms)
+
+    def is_retired(self) -> bool:
+        """As the test says."""
+        return self.retired
 
     def names(self) -> Names:
         """The sample network's."""
@@ -356,6 +361,7 @@ class InstantHost:
                 member=member,
                 address=f"{member}.example:7000",
                 connected=self.quorum,
+                votes=True,
                 match_height=height,
             )
             for member in ("beta", "gamma")
@@ -364,6 +370,8 @@ class InstantHost:
             node="node-alpha",
             member="alpha",
             role="leader" if self.quorum else "candidate",
+            votes=True,
+            membership_version=1,
             term=1,
             quorum=self.quorum,
             leader=LEADER if self.quorum else None,

@@ -91,6 +91,16 @@ def test_a_read_waits_for_a_height_or_says_it_did_not_come(paid: Api, path: str)
 
 
 @pytest.mark.parametrize("path", READS)
+def test_a_retired_node_answers_no_read(paid: Api, host: InstantHost, path: str) -> None:
+    """What it knows has stopped, so clients turn to another node; it says where it stopped."""
+    host.retired = True
+    answer = paid.get(path)
+    assert answer.status == 503
+    assert answer.problem == "urn:nostro:problem:retired"
+    assert answer.headers["ledger-height"] == "3"
+
+
+@pytest.mark.parametrize("path", READS)
 def test_an_unknown_query_parameter_is_refused_by_name(paid: Api, path: str) -> None:
     """A misspelt parameter is never ignored."""
     answer = paid.get(f"{path}?min_heigth=3")
@@ -373,7 +383,11 @@ def test_the_cluster_shows_a_lost_quorum(paid: Api, host: InstantHost) -> None:
     """With a quorum it names the leader; without one it says so."""
     found = paid.get("/v1/cluster").json
     assert (found["quorum"], found["leader"], found["executed_height"]) == (True, "node-alpha", 3)
-    assert [peer["node"] for peer in found["peers"]] == ["node-beta", "node-gamma"]
+    assert [(peer["node"], peer["votes"]) for peer in found["peers"]] == [
+        ("node-beta", True),
+        ("node-gamma", True),
+    ]
+    assert (found["votes"], found["membership_version"]) == (True, 1)
     host.quorum = False
     found = paid.get("/v1/cluster").json
     assert found["quorum"] is False

@@ -194,6 +194,9 @@ def test_the_metrics_say_where_the_node_stands() -> None:
         1,
         0,
     )
+    assert samples["nostro_membership_nodes", "voter"] == 3
+    assert samples["nostro_membership_nodes", "learner"] == 0
+    assert (samples["nostro_membership_version",], samples["nostro_retired",]) == (1, 0)
     assert samples["nostro_refused_expired_total",] == 2
     assert samples["nostro_peer_refused_total",] == 5
     assert samples["nostro_worker_job_seconds_count", "disk"] == 1
