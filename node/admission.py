@@ -16,7 +16,7 @@ from ledger.cache import GenerationCache
 from ledger.codec import Malformed, decode
 from ledger.envelope import Envelope, EnvelopeLimits, decode_envelope
 from ledger.outcome import Outcome
-from ledger.records import Account
+from ledger.records import Account, Progress
 from ledger.registry import Registry
 from ledger.rules.base import RuleSet
 from ledger.view import ReadView, Seen
@@ -105,6 +105,11 @@ class Admission:
     def executed_height(self) -> int:
         """The height that all of this is said at."""
         return self._executed().progress.height
+
+    @property
+    def progress(self) -> Progress:
+        """How far the state is executed that all of this is said of."""
+        return self._executed().progress
 
     def executed(self, accounts: Mapping[bytes, Account], envelopes: Iterable[Envelope]) -> None:
         """A block of these envelopes is executed, and has left these accounts so."""

@@ -256,6 +256,7 @@ class Driver:
             counters=dict(self.counters)
             | {
                 "refused_by_node": self._submissions.refused_count,
+                "forwards_dropped": self._submissions.dropped_count,
                 "seals_refused": self._seals.refused_count,
                 "appends_dropped": self._loop.appends_dropped,
                 "blocks_proposed": self._loop.proposer.proposed_count,
@@ -293,9 +294,10 @@ class Driver:
     def _lead_changed(self) -> None:
         raft, standing = self._raft, self._standing
         leads, led = raft.role is Role.LEADER, standing.leads
-        if (leads, raft.leader_id) == (led, standing.leader_id):
+        is_same_term = raft.leader_id is None or raft.term == standing.term
+        if (leads, raft.leader_id) == (led, standing.leader_id) and is_same_term:
             return
-        standing.leads, standing.leader_id = leads, raft.leader_id
+        standing.leads, standing.leader_id, standing.term = leads, raft.leader_id, raft.term
         self.counters["leader_changes"] += 1
         self._ports.log.info("leader_changed", leader=raft.leader_id, term=raft.term, role=raft.role.value)
         if led and not leads:
@@ -433,6 +435,7 @@ class Driver:
         verifier = Verifier(ports.verify, self._verified, self._failed, self._turn)
         return Submissions(
             Parts(
+                boot=self._config.boot,
                 admission=self._admission,
                 mempool=self._mempool,
                 verifier=verifier,

@@ -11,6 +11,7 @@ from enum import Enum
 
 from ledger.bodies import Transfer
 from ledger.envelope import Envelope
+from ledger.outcome import Outcome
 
 
 class Full(Enum):
@@ -34,7 +35,10 @@ class MempoolLimits:
 @dataclass(slots=True, eq=False)
 class Pending:
     """A transaction held. `proposed`: it stands in a block above the executed height, as far as this leader
-    knows. `copies`: how often this node has given it away, by forwarding or proposing it.
+    knows. `lent`: it was forwarded to here, and is forgotten when this node leads no more.
+
+    `given_term` is the highest term that it was given away in, by forwarding or proposing it (0: never),
+    `given_number` that of the message which carried it last. `verdict` is what its receiver refused it for.
     """
 
     envelope: Envelope
@@ -42,8 +46,10 @@ class Pending:
     debit: tuple[bytes, int] | None
     arrived_ms: int
     proposed: bool = False
-    copies: int = 0
-    complained: bool = False
+    lent: bool = False
+    given_term: int = 0
+    given_number: int = 0
+    verdict: Outcome | None = None
 
 
 class Mempool:
@@ -150,13 +156,13 @@ class Mempool:
         """All of them, in order of arrival; don't change the pool meanwhile."""
         return iter(self._held.values())
 
-    def mark_proposed(self, signing_hashes: Iterable[bytes]) -> None:
-        """These stand in a block of the log now: don't propose them again."""
+    def mark_proposed(self, signing_hashes: Iterable[bytes], term: int) -> None:
+        """These stand in a block of the log now, of this term at most: don't propose them again."""
         for signing_hash in signing_hashes:
             pending = self._waiting.pop(signing_hash, None)
             if pending is not None:
                 pending.proposed = True
-                pending.copies += 1
+                pending.given_term, pending.given_number, pending.verdict = term, 0, None
 
     def unmark_proposed(self) -> None:
         """This node leads no more: what it proposed may be lost, so all of it waits again."""

@@ -43,14 +43,24 @@ class RaftFrame(msgspec.Struct, frozen=True, tag=2, array_like=True, forbid_unkn
 
 
 class Forward(msgspec.Struct, frozen=True, tag=3, array_like=True, forbid_unknown_fields=True):
-    """Envelopes that a follower holds, for the leader to put into blocks."""
+    """Envelopes that a follower holds, for the leader of `term` to put into blocks of that very term.
 
+    `boot` is the sender's process; it numbers its messages from 1, and one that comes late is dropped.
+    """
+
+    term: Height
+    boot: Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+    number: Height
     envelopes: Annotated[tuple[bytes, ...], msgspec.Meta(max_length=MAX_FORWARDED_ENVELOPES)]
 
 
 class Refused(msgspec.Struct, frozen=True, tag=4, array_like=True, forbid_unknown_fields=True):
-    """The leader leaves these forwarded envelopes out: pairs of signing hash and outcome number."""
+    """The leader leaves these envelopes out, which came with the Forward of this `boot` and `number`: pairs
+    of signing hash and outcome number.
+    """
 
+    boot: Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+    number: Height
     refusals: Annotated[tuple[tuple[Hash, Height], ...], msgspec.Meta(max_length=MAX_FORWARDED_ENVELOPES)]
 
 

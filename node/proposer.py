@@ -60,7 +60,7 @@ class Proposer:
     def lead(self) -> None:
         """This node leads now: what stands in its log's unexecuted end isn't to be proposed again."""
         hashes = [e.signing_hash for checked in self._parts.tail.unexecuted() for e in checked.envelopes]
-        self._parts.mempool.mark_proposed(hashes)
+        self._parts.mempool.mark_proposed(hashes, self._parts.raft.term)
         self._last_count = 0
 
     def open_term(self, term: int) -> bool:
@@ -119,7 +119,8 @@ class Proposer:
         block = self._make(values, batch.envelopes, change)
         if not self._propose(Checked(block, batch.envelopes)):
             return False
-        parts.mempool.mark_proposed([envelope.signing_hash for envelope in batch.envelopes])
+        hashes = [envelope.signing_hash for envelope in batch.envelopes]
+        parts.mempool.mark_proposed(hashes, parts.raft.term)
         self._last_ms = parts.clock.monotonic_ms()
         self._last_count = len(batch.envelopes)
         self.proposed_count += 1

@@ -14,10 +14,13 @@ from node.results import MembershipStatus
 
 @dataclass(slots=True)
 class Standing:
-    """`has_quorum` turns false some ticks after the last leader was lost. Times are the monotonic clock's."""
+    """`term` is that of the leader. `has_quorum` turns false some ticks after the last leader was lost. Times
+    are the monotonic clock's.
+    """
 
     leads: bool = False
     leader_id: str | None = None
+    term: int = 0
     leader_since_ms: int = 0
     has_quorum: bool = True
     stopping: bool = False

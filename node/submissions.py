@@ -13,8 +13,9 @@ from ledger.merkle import leaf_hash
 from ledger.outcome import OUTCOMES, Outcome, OutcomeClass
 from ledger.view import Seen
 from node.admission import Admission, Refusal, executed_result, refused, repeated_result, why_not_now
+from node.copies import Taken, may_be_executed
 from node.executor import Done
-from node.mempool import Full, Mempool
+from node.mempool import Full, Mempool, Pending
 from node.messages import MAX_FORWARDED_ENVELOPES, Forward, Refused
 from node.ports import Clock, Log, Peers
 from node.results import Stage, SubmitResult
@@ -33,7 +34,7 @@ PASSED_OVER_MS = 5_000
 EXPIRY_GRACE_MS = 5_000
 """What has expired stays in the pool this long: a block that holds it may be under way."""
 MAX_PUT_OFF = 10_000
-"""Envelopes whose refusal the leader puts off until it has executed more; others are refused at once."""
+"""Envelopes whose refusal the leader puts off until it has executed more; others are refused as overload."""
 TRY_AGAIN = frozenset({Outcome.OVERLOADED, Outcome.TOO_MANY_PENDING, Outcome.NOT_YET_VALID, Outcome.STOPPING})
 """Refusals by the leader that say nothing of the transaction: it stays, and is forwarded again."""
 OUTCOME_NUMBERS = frozenset(int(outcome) for outcome in Outcome)
@@ -44,10 +45,11 @@ NO_QUORUM = Refusal(
 
 
 class Origin(NamedTuple):
-    """Who is told: a submitter here, or the node that forwarded it."""
+    """Who is told: a submitter here, or the node that forwarded it, in which message."""
 
     report: Report | None
-    sender: str | None
+    sender: str = ""
+    message: Forward | None = None
 
 
 class PutOff(NamedTuple):
@@ -62,8 +64,11 @@ class PutOff(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the submissions work with; `log_end` gives the height of the newest block in the log."""
+    """What the submissions work with; `log_end` gives the height of the newest block in the log, `boot` tells
+    this process from earlier ones.
+    """
 
+    boot: bytes
     admission: Admission
     mempool: Mempool
     verifier: Verifier
@@ -83,33 +88,44 @@ class Submissions:
         self._parts = parts
         self._unsent: dict[bytes, None] = {}
         self._sent: dict[bytes, int] = {}
-        self._refusals: dict[str, list[tuple[bytes, int]]] = {}
+        self._number = 0
+        self._executed_term = 0
+        self._taken = Taken()
+        self._refusals: dict[tuple[str, bytes, int], list[tuple[bytes, int]]] = {}
         self._put_off: deque[PutOff] = deque()
+        self._lent_put_off: set[bytes] = set()
         self.refused_count = 0
+        self.dropped_count = 0
 
     def submit(self, raw: bytes, report: Report) -> None:
         """Take an envelope from a submitter here."""
-        self._take(raw, Origin(report, None))
+        self._take(raw, Origin(report))
 
     def take_forwarded(self, sender: str, message: Forward) -> None:
-        """Take what another node forwards; what is held or being verified already costs one hash."""
+        """Take what another node forwards for the term that this node leads; what is here already costs one
+        hash.
+        """
+        if not (self._leads(message.term) and self._taken.take(sender, message.boot, message.number)):
+            self.dropped_count += 1
+            return
         mempool, verifier = self._parts.mempool, self._parts.verifier
         for raw in message.envelopes:
             leaf = leaf_hash(raw)
-            if not mempool.has_leaf(leaf) and not verifier.has_leaf(leaf):
-                self._take(raw, Origin(None, sender), leaf)
+            if not (mempool.has_leaf(leaf) or verifier.has_leaf(leaf) or leaf in self._lent_put_off):
+                self._take(raw, Origin(None, sender, message), leaf)
 
     def take_refusals(self, message: Refused) -> None:
-        """The leader leaves these out.
-
-        That is the end only of what has one copy: another, on its way to a leader or in a block of an earlier
-        one, may yet find what this one lacked. Such a transaction stays open until it is executed or expires.
-        """
+        """The leader leaves these out: the end of what it was given last, now or soon (see node.copies)."""
+        if message.boot != self._parts.boot:
+            return
         for signing_hash, number in message.refusals:
             pending = self._parts.mempool.get(signing_hash)
-            if pending is None or pending.copies > 1 or number not in OUTCOME_NUMBERS or number in TRY_AGAIN:
+            if pending is None or number not in OUTCOME_NUMBERS or number in TRY_AGAIN:
                 continue
-            self._drop(pending.envelope, Refusal(Outcome(number), "the leader leaves it out"))
+            if pending.given_number != message.number:
+                continue
+            pending.verdict = Outcome(number)
+            self._end_if_final(pending)
 
     def simulate(self, raw: bytes, report: Report) -> None:
         """Say what would become of it now, and keep nothing."""
@@ -139,15 +155,21 @@ class Submissions:
                 result = executed_result(envelope, outcome, (done.executed.height, index), time_ms)
                 waiters.execute(signing_hash, result, self._parts.standing.certified)
         self._judge_again(done.executed.height)
+        self._end_what_is_final()
         oldest = next(mempool.held(), None)
         return oldest is not None and newest_ms - oldest.arrived_ms >= PASSED_OVER_MS
 
     def lead_changed(self) -> None:
-        """Another node leads, or this one, or nobody: all that is held is to reach who does.
+        """Another node leads, or this one, or nobody, or in another term: all that is held for submitters
+        here is to reach who does, and all that was forwarded to here is forgotten (see node.copies).
 
         What was put off isn't this node's to judge any more if it led, and the height it waits for may
         never come.
         """
+        self._taken = Taken()
+        for pending in [pending for pending in self._parts.mempool.held() if pending.lent]:
+            self._parts.mempool.remove(pending.envelope.signing_hash)
+        self._lent_put_off.clear()
         put_off, self._put_off = self._put_off, deque()
         for late in put_off:
             self._judge_now(late)
@@ -163,10 +185,8 @@ class Submissions:
 
     def flush(self) -> None:
         """Send what has gathered: refusals to forwarders, and what is held to the leader."""
-        for sender, refusals in self._refusals.items():
-            for start in range(0, len(refusals), MAX_FORWARDED_ENVELOPES):
-                part = tuple(refusals[start : start + MAX_FORWARDED_ENVELOPES])
-                self._parts.peers.send(sender, Refused(part))
+        for (sender, boot, number), refusals in self._refusals.items():
+            self._parts.peers.send(sender, Refused(boot, number, tuple(refusals)))
         self._refusals = {}
         standing = self._parts.standing
         if standing.leads:
@@ -187,7 +207,7 @@ class Submissions:
             self._unsent[signing_hash] = None
 
     def sweep(self) -> None:
-        """Drop what expired a while ago and stands in no block that this node knows of."""
+        """Drop what expired a while ago by this node's clock and stands in no block that it knows of."""
         limit_ms = self._parts.clock.now_ms() - EXPIRY_GRACE_MS
         expired = [
             pending.envelope
@@ -198,7 +218,17 @@ class Submissions:
             self.expire(envelope)
 
     def expire(self, envelope: Envelope) -> None:
-        """Let go of what no block may hold any more."""
+        """Let go of what has expired by this node's clock, unless it may be executed by another's.
+
+        Such a one is forwarded again, and refused by the leader for the same reason. A forwarder isn't told:
+        it hears so when it asks again.
+        """
+        pending = self._parts.mempool.get(envelope.signing_hash)
+        if pending is not None and pending.lent:
+            self._parts.mempool.remove(envelope.signing_hash)
+            return
+        if pending is not None and may_be_executed(pending, self._parts.admission.progress):
+            return
         until_ms = envelope.payload.valid_until_ms
         reason = f"it was valid until {until_ms} and stood in no block by then"
         self._drop(envelope, Refusal(Outcome.EXPIRED, reason))
@@ -226,16 +256,34 @@ class Submissions:
             self._admit(envelope, origin, may_put_off=True)
 
     def _admit(self, envelope: Envelope, origin: Origin, *, may_put_off: bool) -> None:
-        """Hold it, or refuse it: at once, or once more is executed if the state is behind the log."""
+        """Hold it, or refuse it: at once, or once more is executed if the state is behind the log.
+
+        What was forwarded for a term that this node leads no more is dropped.
+        """
+        if origin.message is not None and not self._leads(origin.message.term):
+            self.dropped_count += 1
+            return
         refusal = self._why_not_admitted(envelope) or self._why_no_room(envelope)
         if refusal is None:
             self._hold(envelope, origin)
         elif refusal.outcome is Outcome.DUPLICATE_OF and self._is_known(envelope, origin):
             return
-        elif may_put_off and self._is_behind(refusal) and len(self._put_off) < MAX_PUT_OFF:
-            self._put_off.append(PutOff(self._parts.log_end(), envelope, origin))
+        elif may_put_off and self._is_behind(refusal):
+            self._put_it_off(envelope, origin)
         else:
             self._refuse(envelope, refusal, origin)
+
+    def _put_it_off(self, envelope: Envelope, origin: Origin) -> None:
+        if len(self._put_off) >= MAX_PUT_OFF:
+            full = Refusal(Outcome.OVERLOADED, f"{MAX_PUT_OFF} submissions wait to be judged")
+            self._refuse(envelope, full, origin)
+            return
+        self._put_off.append(PutOff(self._parts.log_end(), envelope, origin))
+        if origin.message is not None:
+            self._lent_put_off.add(envelope.leaf_hash)
+
+    def _leads(self, term: int) -> bool:
+        return self._parts.standing.leads and self._parts.standing.term == term
 
     def _is_behind(self, refusal: Refusal) -> bool:
         """Whether what the log holds above the executed state could still turn this refusal."""
@@ -246,7 +294,9 @@ class Submissions:
     def _judge_again(self, executed: int) -> None:
         """Admit or refuse what was put off until the height that is executed now."""
         while self._put_off and self._put_off[0].height <= executed:
-            self._judge_now(self._put_off.popleft())
+            late = self._put_off.popleft()
+            self._lent_put_off.discard(late.envelope.leaf_hash)
+            self._judge_now(late)
 
     def _judge_now(self, late: PutOff) -> None:
         if not self._is_known(late.envelope, late.origin):
@@ -262,10 +312,12 @@ class Submissions:
         return self._is_pooled(envelope, origin)
 
     def _is_pooled(self, envelope: Envelope, origin: Origin) -> bool:
-        """Whether the pool has this content; who submitted it then waits with it."""
-        if self._parts.mempool.get(envelope.signing_hash) is None:
+        """Whether the pool has this content; who submitted it then waits with it, and it is lent no more."""
+        pending = self._parts.mempool.get(envelope.signing_hash)
+        if pending is None:
             return False
         if origin.report is not None:
+            pending.lent = False
             self._wait(envelope, origin.report)
         return True
 
@@ -309,7 +361,9 @@ class Submissions:
 
     def _hold(self, envelope: Envelope, origin: Origin) -> None:
         parts = self._parts
-        parts.mempool.add(envelope, parts.admission.member_of(envelope), parts.clock.monotonic_ms())
+        member = parts.admission.member_of(envelope)
+        pending = parts.mempool.add(envelope, member, parts.clock.monotonic_ms())
+        pending.lent = origin.report is None
         if not parts.standing.leads:
             self._unsent[envelope.signing_hash] = None
         if origin.report is not None:
@@ -331,8 +385,23 @@ class Submissions:
         self.refused_count += 1
         if origin.report is not None:
             origin.report(refused(envelope, refusal))
-        if origin.sender is not None:
-            self._refusals.setdefault(origin.sender, []).append((envelope.signing_hash, int(refusal.outcome)))
+        if origin.message is not None:
+            key = (origin.sender, origin.message.boot, origin.message.number)
+            self._refusals.setdefault(key, []).append((envelope.signing_hash, int(refusal.outcome)))
+
+    def _end_if_final(self, pending: Pending) -> None:
+        """Tell a leader's refusal once no copy from an earlier term can be executed (see node.copies)."""
+        if pending.verdict is not None and pending.given_term <= self._parts.admission.progress.term:
+            self._drop(pending.envelope, Refusal(pending.verdict, "the leader leaves it out"))
+
+    def _end_what_is_final(self) -> None:
+        """The executed block may be the first of its term: tell what waited for that."""
+        term = self._parts.admission.progress.term
+        if term == self._executed_term:
+            return
+        self._executed_term = term
+        for pending in list(self._parts.mempool.held()):
+            self._end_if_final(pending)
 
     def _drop(self, envelope: Envelope, refusal: Refusal) -> None:
         self.refused_count += 1
@@ -356,6 +425,8 @@ class Submissions:
     def _forward(self, leader: str) -> None:
         """Send the first of what is unsent; the rest goes with the next turns."""
         raws: list[bytes] = []
+        term = self._parts.standing.term
+        self._number += 1
         size = 0
         now_ms = self._parts.clock.monotonic_ms()
         while self._unsent and len(raws) < MAX_FORWARDED_ENVELOPES and size < FORWARD_BYTES:
@@ -363,12 +434,12 @@ class Submissions:
             del self._unsent[signing_hash]
             pending = self._parts.mempool.get(signing_hash)
             if pending is not None:
-                pending.copies += 1
+                pending.given_term, pending.given_number, pending.verdict = term, self._number, None
                 raws.append(pending.envelope.raw)
                 size += len(pending.envelope.raw)
                 self._sent[signing_hash] = now_ms
         if raws:
-            self._parts.peers.send(leader, Forward(tuple(raws)))
+            self._parts.peers.send(leader, Forward(term, self._parts.boot, self._number, tuple(raws)))
 
 
 def _malformed(refusal: Refusal) -> SubmitResult:

@@ -16,8 +16,8 @@ from tests.simulation.report import Violation
 
 DAY_MS = 86_400_000
 RETRY_MS = 1_500
-Submit = Callable[[str, list[tuple[bytes, Callable[[SubmitResult], None]]]], None]
-"""Hands envelopes to a node, each with who hears of it."""
+Submit = Callable[[str, list[tuple[bytes, Callable[[SubmitResult], None]]]], bool]
+"""Hands envelopes to a node, each with who hears of it; whether the node was up."""
 
 
 @dataclass(slots=True)
@@ -25,7 +25,8 @@ class Order:
     """One transaction as its client sees it. `answer` is the first final one: outcome, height, index.
 
     `moves` is what it adds to which accounts if it is executed, in minor units; `after_height` is the highest
-    height that any client had seen when it was made.
+    height that any client had seen when it was made. `open` counts the submissions that no node has refused
+    for good: those that a crash left without an answer stay open.
     """
 
     raw: bytes
@@ -37,6 +38,7 @@ class Order:
     certified: bool = False
     refused: list[Outcome] = field(default_factory=list)
     gives_up: bool = False
+    open: int = 0
 
 
 class Clients:
@@ -95,6 +97,10 @@ class Clients:
         """Orders that no node has answered for good, and that may still be executed."""
         return [order for order in self.orders if order.answer is None and not order.gives_up]
 
+    def refused_for_good(self) -> list[Order]:
+        """Orders of which every submission was refused, and nothing held: they must never be executed."""
+        return [order for order in self.orders if order.refused and order.answer is None and not order.open]
+
     def uncertified(self) -> list[Order]:
         """Orders that were executed and of whose certificate nobody has told.
 
@@ -110,7 +116,7 @@ class Clients:
         for order in self.orders:
             asked[self._world.random.choice(nodes)].append(order)
         for node, orders in asked.items():
-            self._submit(node, [(order.raw, partial(self._heard, order)) for order in orders])
+            self._hand_in(node, orders)
 
     def _pay(
         self, source: tuple[bytes, str], to: bytes, tx_id: bytes, amount: int, valid_ms: tuple[int, int]
@@ -135,7 +141,14 @@ class Clients:
             self._world.schedule(RETRY_MS, lambda: self._retry(order))
 
     def _send(self, order: Order) -> None:
-        self._submit(self._world.random.choice(self._nodes()), [(order.raw, partial(self._heard, order))])
+        self._hand_in(self._world.random.choice(self._nodes()), [order])
+
+    def _hand_in(self, node: str, orders: list[Order]) -> None:
+        for order in orders:
+            order.open += 1
+        if not self._submit(node, [(order.raw, partial(self._heard, order)) for order in orders]):
+            for order in orders:
+                order.open -= 1
 
     def _heard(self, order: Order, result: SubmitResult) -> None:
         if result.stage in (Stage.EXECUTED, Stage.CERTIFIED):
@@ -144,6 +157,7 @@ class Clients:
         elif result.stage is Stage.REFUSED:
             self._world.counts[f"refused {result.outcome.name.lower()}"] += 1
             order.refused.append(result.outcome)
+            order.open -= not result.held
             order.gives_up = order.gives_up or (not result.held and result.outcome not in MAY_PASS)
 
     def _executed(self, order: Order, result: SubmitResult) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from consensus.raft import Role
 from node.driver import Driver
 from node.messages import NodeMessage
 from node.results import StopReason, SubmitResult
+from node.store import Store
 from tests.simulation.cluster.bank import Bank, genesis_of, key_of
 from tests.simulation.cluster.clients import Clients
 from tests.simulation.cluster.database import IN_SYNC
@@ -80,9 +80,7 @@ class Cluster:
         self._run_until(lambda: self.world.now_ms >= self._chaos_end_ms)
         self._heal()
         self._come_to_rest()
-        members = {id_: self.nodes[id_] for id_ in self._members()}
-        stores = {id_: node.store for id_, node in members.items() if node.store is not None}
-        self._oracle.check_end(stores, self.clients.orders, self._readers.answers)
+        self._oracle.check_end(self._stores(), self.clients.orders, self._readers.answers)
 
     # Machines.
 
@@ -106,6 +104,11 @@ class Cluster:
         """The nodes that make up the cluster, as far as anything is executed."""
         newest = self._newest()
         return () if newest is None else newest.executed.registry.membership.membership.nodes
+
+    def _stores(self) -> dict[str, Store]:
+        """Those of the members that run."""
+        members = {id_: self.nodes[id_] for id_ in self._members()}
+        return {id_: node.store for id_, node in members.items() if node.store is not None}
 
     def govern(self) -> None:
         """Let the members decide on who makes up the cluster."""
@@ -218,6 +221,7 @@ class Cluster:
         self._run_until(lambda: self._is_at_rest() or self.world.now_ms > limit_ms)
         if not self._is_at_rest():
             raise Violation(f"the nodes don't come to rest: {self._positions()}")
+        self._oracle.check_refused(self._stores(), self.clients.refused_for_good())
         self.clients.ask_for_all_again(self._members())
         self._run_until(lambda: self.world.now_ms > limit_ms or self._is_at_rest())
         self._settle("certificates of all that was executed", self._profile.healing_limit_ms)
@@ -242,9 +246,9 @@ class Cluster:
             len(statuses) == len(members)
             and not any(s.membership.is_pending for s in statuses)
             and len(heights) == 1
-            and all(s.certified_height == s.last_height == s.executed_height for s in statuses)
-            # The others may hold what the leader refuses, until its time is over (node.md).
-            and all(s.pending == 0 for s in statuses if s.role == Role.LEADER.value)
+            and all(
+                s.pending == 0 and s.certified_height == s.last_height == s.executed_height for s in statuses
+            )
         )
 
     def _positions(self) -> list[str]:
@@ -283,9 +287,11 @@ class Cluster:
     def _deliver(self, to: str, sender: str, message: NodeMessage) -> None:
         self.nodes[to].current(lambda driver: driver.on_message(sender, message))
 
-    def _submit(self, node: str, submissions: list[tuple[bytes, Callable[[SubmitResult], None]]]) -> None:
-        if not self.nodes[node].current(lambda driver: driver.submit_all(submissions)):
+    def _submit(self, node: str, submissions: list[tuple[bytes, Callable[[SubmitResult], None]]]) -> bool:
+        is_up = self.nodes[node].current(lambda driver: driver.submit_all(submissions))
+        if not is_up:
             self.world.counts["submitted to a node that was down"] += 1
+        return is_up
 
     def greet(self) -> None:
         """Links come up again: everybody says Hello to everybody."""

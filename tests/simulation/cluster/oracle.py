@@ -11,7 +11,9 @@ from ledger.audit import audit, verify_here
 from ledger.block import Header, block_hash
 from ledger.certificate import decode_certificate, decode_seal, verify_certificate
 from ledger.codec import decode
+from ledger.envelope import EnvelopeLimits, decode_envelope
 from ledger.outcome import Outcome
+from ledger.parameters import DEFAULT_PARAMETERS
 from ledger.records import ACCOUNT_PREFIX, Account
 from ledger.state import State, load_progress
 from ledger.view import ReadView
@@ -72,6 +74,12 @@ class Oracle:
         if sealed.seal != right or (own is not None and own.seal != right):
             raise Violation(f"{node} sealed height {height} otherwise")
 
+    def check_refused(self, stores: Mapping[str, Store], orders: list[Order]) -> None:
+        """At rest, before anything is asked for again: what was refused for good stands on no chain."""
+        for node, store in stores.items():
+            self._check_refused(node, store, orders)
+        self._counts["refused for good"] += len(orders)
+
     def check_end(self, stores: Mapping[str, Store], orders: list[Order], reads: list[Answer]) -> None:
         """At rest: the stores agree, audit clean, conserve money, and hold every answer that was given."""
         node = min(stores)
@@ -126,6 +134,14 @@ class Oracle:
                 raise Violation(f"{node}: account {account.number} is overdrawn to {account.balance}")
         balances.check_state(accounts, load_progress(store).height)
 
+    def _check_refused(self, node: str, store: Store, orders: list[Order]) -> None:
+        state = State.open(store)
+        view = ReadView(store, lambda: state.registry)
+        for order in orders:
+            seen = view.seen(order.author, order.tx_id)
+            if seen is not None and seen.signing_hash == _content(order):
+                raise Violation(f"{node}: id {order.tx_id.hex()} was refused {order.refused}, it has {seen}")
+
     def _check_answers(self, node: str, store: Store, orders: list[Order]) -> None:
         """Nothing that was answered as executed is lost, moved or changed; no id is there twice."""
         state = State.open(store)
@@ -147,6 +163,12 @@ class Oracle:
                 raise Violation(f"{node} holds a certificate of another block at {seal.height}")
             self._counts["certificates verified"] += 1
             height = found[0] + 1
+
+
+def _content(order: Order) -> bytes:
+    """What tells the order's transaction from another with its id."""
+    limits = EnvelopeLimits(DEFAULT_PARAMETERS.envelope_bytes, DEFAULT_PARAMETERS.signers)
+    return decode_envelope(order.raw, limits).signing_hash
 
 
 def _balances(chain: StoredChain, store: Store, orders: list[Order]) -> Balances:

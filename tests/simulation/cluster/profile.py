@@ -84,6 +84,7 @@ ALWAYS = (
     "first answer given again",
     "reads answered",
     "refused expired",
+    "refused for good",
     "refused id_used_with_other_content",
     "refused insufficient_funds",
     "submitted twice at once",

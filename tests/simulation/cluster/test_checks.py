@@ -1,15 +1,25 @@
 """The simulated cluster's own means: what it checks would be seen, and what it saves costs no strictness."""
 
+from collections import Counter
+from collections.abc import Callable
+
 import pytest
+from msgspec.structs import replace
 
 from ledger.keys import BadSignature, public_bytes, sign, verify
-from tests.simulation.cluster.bank import key_of
+from ledger.outcome import Outcome
+from node.results import Stage, SubmitResult
+from tests.simulation.cluster.bank import Bank, genesis_of, key_of
+from tests.simulation.cluster.clients import Clients, Order
 from tests.simulation.cluster.history import Balances
+from tests.simulation.cluster.oracle import Oracle
 from tests.simulation.cluster.profile import CAMPAIGN, HARSH, PROFILES
 from tests.simulation.cluster.reads import Answer
 from tests.simulation.cluster.signatures import checked_once
 from tests.simulation.cluster.world import MAX_STEPS, World
 from tests.simulation.report import Violation
+from tests.unit.node.harness import Node
+from tests.unit.node.test_driver import alone, issue, tx
 
 ACCOUNT = b"account"
 BALANCES = Balances({ACCOUNT: [3, 7]}, {ACCOUNT: [100, 40]})
@@ -54,6 +64,43 @@ def test_nodes_that_never_come_to_rest_are_a_violation() -> None:
         world.step()
     with pytest.raises(Violation, match="still busy"):
         world.step()
+
+
+def _pays_after_refusal(refused: bytes, executed: bytes, node: Node) -> None:
+    """Check, at a node that has executed the one, an order for the other that was refused."""
+    assert node.submit(executed)[-1].stage is Stage.CERTIFIED
+    order = Order(refused, node.bank.issuance, tx(9), (), 0, refused=[Outcome.INSUFFICIENT_FUNDS])
+    Oracle(lambda id_: node.disk, Counter()).check_refused({node.id: node.store}, [order])
+
+
+def test_what_was_refused_for_good_and_is_executed_is_a_violation() -> None:
+    """The chain has that very content; another one with the same id is none."""
+    node = alone()
+    one, other = issue(node, 9, 1), issue(node, 9, 2)
+    _pays_after_refusal(one, other, node)
+    with pytest.raises(Violation, match="was refused"):
+        _pays_after_refusal(other, other, node)
+
+
+def test_an_order_is_refused_for_good_once_all_its_submissions_are() -> None:
+    """One that a node holds, or never answered, keeps it open; one that reached nobody does not."""
+    heard: list[Callable[[SubmitResult], None]] = []
+    is_up = [True, True, False]
+
+    def submit(node: str, submissions: list[tuple[bytes, Callable[[SubmitResult], None]]]) -> bool:
+        heard.extend(report for _, report in submissions)
+        return is_up[len(heard) - 1]
+
+    clients = Clients(World(1), Bank(genesis_of(1)), lambda: ["n0"], submit)
+    clients.orders.append(Order(b"", b"", b"", (), 0))
+    for _ in is_up:
+        clients.ask_for_all_again(["n0"])
+    refusal = SubmitResult(Stage.REFUSED, b"", b"", Outcome.INSUFFICIENT_FUNDS)
+    heard[0](refusal)
+    heard[1](replace(refusal, held=True))
+    assert clients.refused_for_good() == []
+    heard[1](refusal)
+    assert clients.refused_for_good() == clients.orders
 
 
 def test_every_kind_of_fault_of_the_mixture_has_a_profile_of_its_own() -> None:

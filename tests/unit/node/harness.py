@@ -28,9 +28,10 @@ TICK_MS = 100
 
 
 class ManualWorker:
-    """Jobs wait until `run` is called; each then runs with what follows it."""
+    """Jobs wait until `run` is called; each then runs with what follows it, unless it is `paused`."""
 
     def __init__(self) -> None:
+        self.paused = False
         self.jobs: deque[Callable[[], None]] = deque()
 
     def submit(
@@ -50,6 +51,8 @@ class ManualWorker:
 
     def run(self) -> bool:
         """Run what waits now; whether there was anything."""
+        if self.paused:
+            return False
         waiting, self.jobs = self.jobs, deque()
         for job in waiting:
             job()

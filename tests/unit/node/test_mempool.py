@@ -80,7 +80,7 @@ def test_queued_debits_add_up_and_go_away() -> None:
 def test_what_is_proposed_does_not_wait_until_the_lead_is_lost() -> None:
     """Order of arrival holds, also for what comes back."""
     pool, envelopes = filled(3)
-    pool.mark_proposed([envelopes[0].signing_hash, envelopes[1].signing_hash])
+    pool.mark_proposed([envelopes[0].signing_hash, envelopes[1].signing_hash], 1)
     assert [pending.envelope for pending in pool.waiting()] == envelopes[2:]
     pool.unmark_proposed()
     assert [pending.envelope for pending in pool.waiting()] == envelopes
@@ -93,7 +93,7 @@ def test_members_take_turns_and_each_members_own_order_stays() -> None:
     late = [payment(number) for number in (10, 11)]
     for envelope in late:
         pool.add(envelope, "bank1", 0)
-    pool.mark_proposed([flood[0].signing_hash])
+    pool.mark_proposed([flood[0].signing_hash], 1)
     in_turn = [pending.envelope for pending in pool.waiting_in_turn()]
     assert in_turn == [flood[1], late[0], flood[2], late[1], flood[3]]
     assert [pending.envelope for pending in pool.waiting()] == [*flood[1:], *late]

@@ -21,8 +21,8 @@ from node.messages import (
 MESSAGES: list[NodeMessage] = [
     Hello(bytes(32), "n1", bytes(16), 3, 4),
     RaftFrame(b"frame"),
-    Forward((b"one", b"two")),
-    Refused(((bytes(32), 406),)),
+    Forward(3, bytes(16), 1, (b"one", b"two")),
+    Refused(bytes(16), 1, ((bytes(32), 406),)),
     SealShare(b"seal", bytes(64)),
     NeedSeals(1, 9),
     AskTransfer(3, "why"),
@@ -44,8 +44,10 @@ def test_a_message_survives_its_encoding(message: NodeMessage) -> None:
         Hello(bytes(32), "n1", bytes(16), -1, 4),
         SealShare(b"seal", bytes(63)),
         SealShare(bytes(MAX_SEAL_BYTES + 1), bytes(64)),
-        Forward((b"",) * (MAX_FORWARDED_ENVELOPES + 1)),
-        Refused(((bytes(31), 406),)),
+        Forward(3, bytes(16), 1, (b"",) * (MAX_FORWARDED_ENVELOPES + 1)),
+        Forward(3, bytes(15), 1, ()),
+        Refused(bytes(17), 1, ()),
+        Refused(bytes(16), 1, ((bytes(31), 406),)),
         AskTransfer(3, "y" * 201),
     ],
 )
@@ -66,5 +68,5 @@ def test_other_bytes_are_malformed(data: bytes) -> None:
 
 def test_the_largest_forward_is_taken() -> None:
     """Exactly as many envelopes as are allowed."""
-    message = Forward((b"",) * MAX_FORWARDED_ENVELOPES)
+    message = Forward(3, bytes(16), 1, (b"",) * MAX_FORWARDED_ENVELOPES)
     assert decode_node_message(encode_node_message(message)) == message
