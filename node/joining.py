@@ -23,7 +23,7 @@ from node.records import CorruptRecord
 from node.repair import Helpers, NotRepaired, open_repaired
 from node.snapshot_fetch import Ask, PeerFailed, ask_heights, fetch
 from node.snapshot_folder import chunks_of, make_empty, read_chunk, remove
-from node.snapshot_install import SnapshotInstaller
+from node.snapshot_install import SnapshotInstaller, SnapshotOvertaken
 from node.store import Store, WrongStore
 
 FAR_BEHIND_BLOCKS = 1_000
@@ -88,28 +88,46 @@ class BuiltStore:
         """Let `fill`, which another thread runs, end soon."""
         self._cancelled = True
 
-    def take_over(self, step: Step = lambda done: None) -> None:
+    def take_over(self, step: Step = lambda done: None, *, damaged: bool = False) -> None:
         """With nobody using the old store any more: end the new one and put it in its place.
 
-        Raises CorruptRecord or StoreError; the old store then stays.
+        Raises SnapshotOvertaken, unless its state is `damaged`, where the old one has come as far meanwhile;
+        CorruptRecord or StoreError. The old store then stays.
         """
         joiner = self._joiner
         try:
             if joiner.data.exists():
-                old = LevelDatabase(joiner.data)
-                try:
-                    # What its log holds is checked when the new store is opened.
-                    self._installer.finish(
-                        Store.open(old, joiner.genesis_raw, joiner.node_id, check_log=False)
-                    )
-                finally:
-                    old.close()
+                self._finish_from_old(damaged)
             else:
                 self._installer.finish(None)
         finally:
             self._database.close()
         switch(joiner.data, step)
         remove(fetched_folder(joiner.data))
+
+    def _finish_from_old(self, damaged: bool) -> None:
+        joiner = self._joiner
+        database = LevelDatabase(joiner.data)
+        try:
+            # What its log holds is checked when the new store is opened.
+            old = Store.open(database, joiner.genesis_raw, joiner.node_id, check_log=False)
+            if not damaged and (executed := load_progress(old).height) >= self.height:
+                raise SnapshotOvertaken(
+                    f"the snapshot is of height {self.height}, but block {executed} is executed here"
+                )
+            self._installer.finish(old)
+        finally:
+            database.close()
+
+
+async def install(built: BuiltStore, log: Log) -> None:
+    """Put it in the old store's place, unless that has come as far meanwhile; raises as `take_over` else."""
+    try:
+        await asyncio.to_thread(built.take_over)
+    except SnapshotOvertaken as error:
+        log.warning("snapshot_not_installed", reason=str(error))
+    else:
+        log.info("snapshot_installed", height=built.height)
 
 
 async def open_store(joiner: Joiner, now_ms: int) -> tuple[LevelDatabase, Store]:
@@ -126,8 +144,7 @@ async def open_store(joiner: Joiner, now_ms: int) -> tuple[LevelDatabase, Store]
     if built is None:
         return database, store
     database.close()
-    await asyncio.to_thread(built.take_over)
-    joiner.log.info("snapshot_installed", height=built.height)
+    await install(built, joiner.log)
     return _open(joiner)
 
 
@@ -136,7 +153,7 @@ async def _open_repaired(joiner: Joiner) -> tuple[LevelDatabase, Store]:
     suspect = suspect_file(joiner.data)
     damaged = await asyncio.to_thread(_damaged_state, joiner) if suspect.exists() else None
     if damaged is not None:
-        await _replace_state(joiner, damaged)
+        await _replace_state(joiner, *damaged)
     database = LevelDatabase(joiner.data)
     try:
         store = await open_repaired(
@@ -151,32 +168,37 @@ async def _open_repaired(joiner: Joiner) -> tuple[LevelDatabase, Store]:
     return database, store
 
 
-def _damaged_state(joiner: Joiner) -> StateCorrupted | None:
-    """What is wrong, where the rows of the state don't lead to the roots that were last written with them."""
+def _damaged_state(joiner: Joiner) -> tuple[StateCorrupted, int] | None:
+    """What is wrong, where the rows of the state don't lead to the roots that were last written with them;
+    and up to which height the store has forgotten its blocks.
+    """
     database = LevelDatabase(joiner.data)
     try:
-        State.open(Store.open(database, joiner.genesis_raw, joiner.node_id, check_log=False))
-    except StateCorrupted as error:
-        return error
+        store = Store.open(database, joiner.genesis_raw, joiner.node_id, check_log=False)
+        try:
+            State.open(store)
+        except StateCorrupted as error:
+            return error, store.pruned
     finally:
         database.close()
     return None
 
 
-async def _replace_state(joiner: Joiner, damaged: StateCorrupted) -> None:
+async def _replace_state(joiner: Joiner, damaged: StateCorrupted, pruned: int) -> None:
     """Take another node's snapshot for the damaged state; the log, the vote and the seals stay.
 
     Its height may be below the executed one: the log's blocks above it are executed again, to the same seals.
+    It is never below `pruned`, as those blocks were not there any more.
     Raises NotRepaired where nobody gives one, and CorruptRecord.
     """
     joiner.log.error("state_damaged", what=str(damaged))
-    built = await build(joiner, await ask_heights(joiner.ask, joiner.peers()), 0)
+    built = await build(joiner, await ask_heights(joiner.ask, joiner.peers()), max(pruned - 1, 0))
     if built is None:
         raise NotRepaired(
             f"the state in the store at {joiner.data} is damaged: {damaged}; and no other node gives a "
             "snapshot to replace it: start this node again when a majority of the others runs"
         )
-    await asyncio.to_thread(built.take_over)
+    await asyncio.to_thread(partial(built.take_over, damaged=True))
     joiner.log.warning("state_replaced", height=built.height)
 
 

@@ -43,7 +43,7 @@ from node.disk import StoreError
 from node.driver import Driver, DriverConfig, Ports
 from node.halting import CORRUPT
 from node.health import node_report, why_not_ready
-from node.joining import BuiltStore, Joiner, look_out, open_store
+from node.joining import BuiltStore, Joiner, install, look_out, open_store
 from node.logs import BindableLog, open_log
 from node.mempool import MempoolLimits
 from node.metrics import Metrics
@@ -130,8 +130,7 @@ async def _run(config: NodeConfig, log: BindableLog, until_stdin_closes: bool) -
     stop = StopRequest(asyncio.get_running_loop(), log)
     stop.listen(until_stdin_closes)
     while (built := await _live_looking_twice(config, log, stop)) is not None:
-        await asyncio.to_thread(built.take_over)
-        log.info("snapshot_installed", height=built.height)
+        await install(built, log)
     if stop.reason is not None:
         if stop.reason.word == CORRUPT:
             suspect_file(config.data).touch()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from consensus.messages import HardState
-from ledger.block import decode_block
+from ledger.block import block_hash, decode_block
 from ledger.certificate import decode_seal, encode_certificate
 from ledger.codec import decode
 from ledger.genesis import network_id as network_id_of
@@ -45,6 +45,10 @@ CARRIED_ROWS = 1_000
 """Rows of the old store that are copied in one write."""
 
 
+class SnapshotOvertaken(Exception):
+    """The old store went on, or forgot blocks, beyond the snapshot's height: it must stay."""
+
+
 class SnapshotInstaller:
     """A new store on its way: `take` every chunk in order, then `prove`, then `finish`."""
 
@@ -74,10 +78,16 @@ class SnapshotInstaller:
     def finish(self, old: Store | None) -> None:
         """Take over what `old` has promised, and make it a store, by a last write of the rows that it lacks.
 
-        Raises CorruptRecord for damage in the old store.
+        Raises SnapshotOvertaken where the old store holds no more what follows on the snapshot, and
+        CorruptRecord for damage in it.
         """
         rows = self._proved
         progress = decode(rows[PROGRESS_KEY], Progress)
+        if old is not None and progress.height < old.pruned:
+            # Its log begins above: what it acknowledged would be cut off from the snapshot by a hole.
+            raise SnapshotOvertaken(
+                f"the snapshot is of height {progress.height}, but up to {old.pruned} blocks are forgotten"
+            )
         for batch in _batches(_promises(old, progress) if old is not None else iter(())):
             self._database.write(batch, (), sync=False)
         hard_state = old.hard_state() if old is not None else HardState()
@@ -117,9 +127,17 @@ def _promises(old: Store, progress: Progress) -> Iterator[tuple[bytes, bytes]]:
     # Those above the snapshot are asked for again once their heights are executed again.
     above = certificate_key(progress.height + 1)
     yield from ((key, raw) for key, raw in old.scan(CERTIFICATE) if key < above)
-    entry = old.entry(progress.height)
-    if entry is not None and decode_block(entry.data).hash == progress.block_hash:
+    if _block_hash(old, progress.height) == progress.block_hash:
         yield from old.scan_log(progress.height + 1)
+
+
+def _block_hash(store: Store, height: int) -> bytes | None:
+    """The hash of its block at `height`: by the header where that is kept, as the body may be forgotten."""
+    block = store.header(height)
+    if block is not None:
+        return block_hash(block.header)
+    entry = store.entry(height)
+    return None if entry is None else decode_block(entry.data).hash
 
 
 def _batches(rows: Iterator[tuple[bytes, bytes]]) -> Iterator[dict[bytes, bytes]]:

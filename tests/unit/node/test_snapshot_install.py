@@ -24,6 +24,7 @@ from node.snapshot_folder import (
     remove_others,
     write_file,
 )
+from node.snapshot_install import SnapshotOvertaken
 from node.store import LogWrite, OwnSeal, SealedHeader, Store
 from tests.simulation.cluster.database import SimulatedDisk
 from tests.unit.node.harness import Node, new_disk, open_database
@@ -128,6 +129,37 @@ def test_log_entries_above_the_snapshot_stay_if_they_follow_on_it(tmp_path: Path
     store = Store.open(open_database(disk), node.genesis_raw, "n0")
     assert store.entry(height + 1) == (above if same_block else None)
     assert store.log_end == height + same_block
+
+
+def test_a_store_that_began_with_the_same_snapshot_keeps_its_log(tmp_path: Path) -> None:
+    """The snapshot's own body was never there; the header tells that the log above follows on it."""
+    node = grown(6)
+    manifest = snapshot_of(node, tmp_path / "snapshot")
+    old_disk = new_disk()
+    install_into(open_database(old_disk), tmp_path / "snapshot", manifest, node)
+    old = grown(manifest.height + 5, Node(disk=old_disk)).store
+    assert old.pruned == manifest.height
+    disk = new_disk()
+    install_into(open_database(disk), tmp_path / "snapshot", manifest, node, old)
+    store = Store.open(open_database(disk), node.genesis_raw, "n0")
+    assert store.log_end == old.log_end > manifest.height
+    assert store.entry(old.log_end) == old.entry(old.log_end)
+    assert grown(old.log_end, Node(disk=disk)).driver.executed_height >= old.log_end
+
+
+def test_a_snapshot_below_what_is_forgotten_is_refused(tmp_path: Path) -> None:
+    """At the forgotten height itself the log still follows; one below, it would be cut off."""
+    node = grown(4)
+    manifest = snapshot_of(node, tmp_path / "snapshot")
+    height = manifest.height
+    grown(height + 3, node)
+    node.store.prune(height)
+    install_into(open_database(new_disk()), tmp_path / "snapshot", manifest, node, node.store)
+    node.store.prune(height + 1)
+    disk = new_disk()
+    with pytest.raises(SnapshotOvertaken, match=f"up to {height + 1} blocks are forgotten"):
+        install_into(open_database(disk), tmp_path / "snapshot", manifest, node, node.store)
+    assert meta_key("format") not in disk.live
 
 
 def test_nothing_becomes_a_store_before_all_is_proved(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from node.joining import FAR_BEHIND_BLOCKS, Joiner, build, build_if_far_behind, 
 from node.records import meta_key
 from node.snapshot_fetch import PeerAnswer, PeerClient, PeerFailed, ask_heights, fetch
 from node.snapshot_folder import MANIFEST, chunks_of, has_chunk, read_manifest
+from node.snapshot_install import SnapshotOvertaken
 from node.snapshot_server import CHUNK_PATH, HEIGHT_PATH, KEPT_SNAPSHOTS, MANIFEST_PATH, SnapshotServer
 from node.store import Store
 from tests.unit.node.harness import Node
@@ -293,6 +294,26 @@ def test_a_running_node_builds_beside_its_store(tmp_path: Path, source: Source) 
 
     asyncio.run(scenario())
     assert not fetched_folder(data).exists()
+    source.close()
+
+
+def test_a_store_that_has_come_as_far_meanwhile_stays(tmp_path: Path, source: Source) -> None:
+    """While the snapshot was fetched the log brought its blocks: what is there isn't given up for it."""
+    joiner = source.joiner(tmp_path / "data")
+
+    async def scenario() -> None:
+        built = await build(joiner, {"n0": 9}, 0)
+        assert built is not None
+        database = LevelDatabase(joiner.data)
+        database.write(source.node.disk.live, (), sync=True)
+        database.close()
+        with pytest.raises(SnapshotOvertaken, match=f"block {built.height} is executed here"):
+            built.take_over()
+        database, store = await open_store(joiner, 0)
+        assert store.entry(1) is not None
+        database.close()
+
+    asyncio.run(scenario())
     source.close()
 
 
