@@ -12,7 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from node.disk import StoreError
-from node.snapshot_folder import remove, sync_folder
+from node.snapshot_folder import remove, sync_folder, write_file
+
+_KEEP = "KEEP"
+"""A file of this name in a store says that it isn't to be removed once another has taken its place."""
 
 Step = Callable[[str], None]
 """Is told of each step that is done; tests end the process there."""
@@ -26,6 +29,14 @@ def new_folder(data: Path) -> Path:
 def old_folder(data: Path) -> Path:
     """Where the store goes whose place was taken."""
     return data.with_name(data.name + ".old")
+
+
+def keep(data: Path) -> None:
+    """Have the store that a switch takes away kept beside the new one; raises OSError.
+
+    The mark stands in the store itself, so that it is kept whoever ends the switch.
+    """
+    write_file(data / _KEEP, b"")
 
 
 def fetched_folder(data: Path) -> Path:
@@ -55,7 +66,7 @@ def switch(data: Path, step: Step = lambda done: None) -> None:
     new.rename(data)
     sync_folder(data.parent)
     step("new store in its place")
-    remove(old)
+    _dispose(old)
     step("old store removed")
 
 
@@ -73,8 +84,20 @@ def settle(data: Path) -> None:
             )
         new.rename(data)
         sync_folder(data.parent)
-    remove(old)
+    _dispose(old)
     remove(new)
+
+
+def _dispose(old: Path) -> None:
+    """Remove a store whose place is taken, or give it a name of its own, `data.kept-1` and so on."""
+    if not (old / _KEEP).exists():
+        remove(old)
+        return
+    number = 1
+    while (kept := old.with_name(f"{old.stem}.kept-{number}")).exists():
+        number += 1
+    old.rename(kept)
+    sync_folder(old.parent)
 
 
 def sync_files(folder: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from ledger.snapshot import Manifest, SnapshotInvalid
 from ledger.state import State, load_progress
 from ledger.view import StateCorrupted
-from node.data_switch import Step, fetched_folder, new_folder, settle, suspect_file, switch
+from node.data_switch import Step, fetched_folder, keep, new_folder, settle, suspect_file, switch
 from node.disk import LevelDatabase, StoreError
 from node.ports import Log
 from node.records import CorruptRecord
@@ -44,7 +44,8 @@ class BuildCancelled(Exception):
 class Joiner:
     """Who takes a snapshot: the node, its network, where its store is, and how it asks the others.
 
-    `peers` gives the ids of the other nodes as far as they are known now.
+    `peers` gives the ids of the other nodes as far as they are known now. An `archive` is to hold all blocks:
+    once it has some it takes a snapshot only where it can't go on without, and keeps the store it had.
     """
 
     genesis_raw: bytes
@@ -53,6 +54,7 @@ class Joiner:
     ask: Ask
     peers: Callable[[], frozenset[str]]
     log: Log
+    archive: bool = False
 
 
 class BuiltStore:
@@ -116,8 +118,11 @@ class BuiltStore:
                     f"the snapshot is of height {self.height}, but block {executed} is executed here"
                 )
             self._installer.finish(old)
+            has_blocks = old.log_end > old.pruned
         finally:
             database.close()
+        if joiner.archive and has_blocks:
+            keep(joiner.data)
 
 
 async def install(built: BuiltStore, log: Log) -> None:
@@ -138,7 +143,7 @@ async def open_store(joiner: Joiner, now_ms: int) -> tuple[LevelDatabase, Store]
     await asyncio.to_thread(settle, joiner.data)
     database, store = await _open_repaired(joiner)
     progress = load_progress(store)
-    if progress.time_ms >= now_ms - OLD_STORE_MS:
+    if progress.time_ms >= now_ms - OLD_STORE_MS or _keeps_to_its_log(joiner, progress.height):
         return database, store
     built = await build_if_far_behind(joiner, progress.height)
     if built is None:
@@ -211,6 +216,11 @@ def _open(joiner: Joiner) -> tuple[LevelDatabase, Store]:
         raise
 
 
+def _keeps_to_its_log(joiner: Joiner, executed: int) -> bool:
+    """An archive that has blocks would lose what a snapshot leaves out, perhaps the last copy of it."""
+    return joiner.archive and executed > 0
+
+
 async def build_if_far_behind(joiner: Joiner, executed: int) -> BuiltStore | None:
     """A store of another node's snapshot, if some node is far ahead of `executed`; else None."""
     heights = await ask_heights(joiner.ask, joiner.peers())
@@ -228,6 +238,8 @@ async def look_out(joiner: Joiner, executed: Callable[[], int], wanted: asyncio.
             async with asyncio.timeout(LOOK_EVERY_S):
                 await wanted.wait()
         except TimeoutError:
+            if _keeps_to_its_log(joiner, executed()):
+                continue
             built = await build_if_far_behind(joiner, executed())
         else:
             wanted.clear()

@@ -265,6 +265,7 @@ async def _joining(
             ask=client.ask,
             peers=lambda: frozenset(settings.known()) - {config.node},
             log=log,
+            archive=config.store.retention == "archive",
         )
 
 

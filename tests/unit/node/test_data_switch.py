@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from node.data_switch import fetched_folder, new_folder, old_folder, served_folder, settle, switch
+from node.data_switch import fetched_folder, keep, new_folder, old_folder, served_folder, settle, switch
 from node.disk import LevelDatabase, StoreError
 
 STEPS = ("new store synced", "old store moved away", "new store in its place", "old store removed")
@@ -55,6 +55,27 @@ def test_a_switch_that_ends_anywhere_leaves_the_old_or_the_new(tmp_path: Path, l
     settle(data)
     assert found(data) == [expected(last)]
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize("last", STEPS)
+def test_a_store_that_is_to_be_kept_is_kept_whoever_ends_the_switch(tmp_path: Path, last: str) -> None:
+    """It gets a name of its own, beside those that were kept before."""
+    data = tmp_path / "data"
+    make_stores(data)
+    keep(data)
+    (tmp_path / "data.kept-1").mkdir()
+
+    def step(done: str) -> None:
+        if done == last:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        switch(data, step)
+    settle(data)
+    assert found(data) == [expected(last)]
+    if expected(last) == b"new":
+        assert found(tmp_path / "data.kept-2") == [b"old"]
+    assert not old_folder(data).exists()
 
 
 KILLED = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace as replace_dataclass
 from pathlib import Path
 
 import pytest
@@ -271,6 +272,33 @@ def test_a_node_far_behind_takes_a_snapshot_before_it_starts(tmp_path: Path, sou
 
     asyncio.run(scenario())
     assert sorted(path.name for path in data.parent.iterdir()) == ["data"]
+    source.close()
+
+
+def test_an_archive_with_blocks_takes_a_snapshot_only_where_it_must(tmp_path: Path, source: Source) -> None:
+    """Far behind it goes on by its log; when the leader has forgotten that, its old store is kept."""
+    data = tmp_path / "data"
+    joiner = replace_dataclass(source.joiner(data), archive=True)
+
+    async def scenario() -> None:
+        database = LevelDatabase(data)
+        database.write(source.node.disk.live, (), sync=True)
+        database.close()
+        source.grow(3)
+        source.height = 2 * FAR_BEHIND_BLOCKS
+        database, store = await open_store(joiner, 2**50)
+        executed = store.log_end
+        assert MANIFEST_PATH not in source.asked
+        wanted = asyncio.Event()
+        wanted.set()
+        built = await look_out(joiner, lambda: executed, wanted)
+        database.close()
+        built.take_over()
+
+    asyncio.run(scenario())
+    kept = LevelDatabase(tmp_path / "data.kept-1", create=False)
+    assert Store.open(kept, source.node.genesis_raw, "n0").entry(1) is not None
+    kept.close()
     source.close()
 
 
