@@ -69,6 +69,8 @@ class SnapshotProof:
                 return Taken(self._take_registry(items))
         except Malformed as error:
             raise SnapshotInvalid(section, error.reason) from error
+        except HistoryBroken as error:
+            raise SnapshotInvalid(section, str(error)) from error
         rows = self._close_trees()
         return Taken(rows, self._chain.take(items, rows))
 

@@ -75,14 +75,14 @@ class BuiltStore:
             raise
 
     def fill(self, folder: Path) -> None:
-        """Prove and write every chunk; raises SnapshotInvalid, or BuildCancelled once it is cancelled."""
+        """Prove and write every chunk; raises SnapshotInvalid, StoreError, or BuildCancelled."""
         try:
             for chunk in chunks_of(self._manifest):
                 if self._cancelled:
                     raise BuildCancelled
                 self._installer.take(chunk, read_chunk(folder, chunk))
             self._installer.prove()
-        except (SnapshotInvalid, BuildCancelled):
+        except (SnapshotInvalid, BuildCancelled, StoreError):
             self._database.close()
             raise
 
@@ -225,7 +225,8 @@ async def build_if_far_behind(joiner: Joiner, executed: int) -> BuiltStore | Non
     """A store of another node's snapshot, if some node is far ahead of `executed`; else None."""
     heights = await ask_heights(joiner.ask, joiner.peers())
     ahead = {peer: height for peer, height in heights.items() if height > executed + FAR_BEHIND_BLOCKS}
-    return await build(joiner, ahead, executed)
+    # What is said is believed by nobody: the certified height must be as far ahead.
+    return await build(joiner, ahead, executed + FAR_BEHIND_BLOCKS)
 
 
 async def look_out(joiner: Joiner, executed: Callable[[], int], wanted: asyncio.Event) -> BuiltStore:
@@ -263,8 +264,11 @@ async def build(joiner: Joiner, heights: Mapping[str, int], executed: int) -> Bu
         except SnapshotInvalid as error:
             joiner.log.error("snapshot_invalid", peer=peer, reason=str(error))
             remove(folder)
-        except OSError as error:
+        except (OSError, StoreError) as error:
             joiner.log.error("snapshot_not_built", reason=str(error))
+            # The disk is full, perhaps with what a liar sent: a start must find room.
+            remove(folder)
+            remove(new_folder(joiner.data))
             return None
     return None
 

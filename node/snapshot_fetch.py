@@ -7,6 +7,7 @@ is proved by whoever installs them. It must not know stores.
 from __future__ import annotations
 
 import asyncio
+import shutil
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ ANSWER_TIMEOUT_S = 30.0
 """For one answer; a chunk has 4 MiB."""
 MANIFEST_PATIENCE_S = 600.0
 """How long one node may take to make a snapshot before another is asked."""
+STORE_PER_SNAPSHOT = 4
+"""A snapshot may take one part in so many of the free disk: a store is made of it beside its chunks."""
 BLOCK_BYTES = PARAMETER_RANGES["block_bytes"][1] + 1024 * 1024
 """The longest block that any network allows, with its header and what frames its envelopes."""
 _LONGEST_ANSWER = max(CHUNK_BYTES, MANIFEST_BYTES, BLOCK_BYTES)
@@ -117,6 +120,7 @@ async def fetch(
     if manifest.height <= above:
         raise PeerFailed(f"{peer} has a snapshot of height {manifest.height} only")
     await asyncio.to_thread(remove_others, folder, manifest)
+    _check_room(folder, manifest)
     log.info("snapshot_fetching", peer=peer, height=manifest.height, bytes=manifest.size_bytes)
     for chunk in chunks_of(manifest):
         if await asyncio.to_thread(has_chunk, folder, chunk):
@@ -128,6 +132,17 @@ async def fetch(
             raise PeerFailed(f"{peer} sent other bytes for {chunk.name} than its manifest names")
         await asyncio.to_thread(write_file, folder / chunk.name, answer.body)
     return manifest
+
+
+def _check_room(folder: Path, manifest: Manifest) -> None:
+    """A certificate doesn't bind a manifest's chunks: a liar's may name more than any disk holds."""
+    free_bytes = shutil.disk_usage(folder).free
+    missing_bytes = manifest.size_bytes - sum(file.stat().st_size for file in folder.iterdir())
+    if missing_bytes > free_bytes // STORE_PER_SNAPSHOT:
+        raise PeerFailed(
+            f"the snapshot lacks {missing_bytes} bytes, and {folder} has {free_bytes} free: too few, as a "
+            "store is made of it too. Make room on the disk."
+        )
 
 
 async def _manifest(ask: Ask, peer: str, sleep: Sleep) -> Manifest:

@@ -116,6 +116,8 @@ class SnapshotServer:
             await self.make()
         except (StoreError, CorruptRecord, HandoverMissing, OSError) as error:
             self._log.error("snapshot_failed", reason=str(error))
+            # What is half made would fill a disk that is full already.
+            await asyncio.to_thread(remove, self._folder / _MAKING)
 
     async def _export(self) -> int | None:
         making = self._folder / _MAKING

@@ -382,6 +382,14 @@ def test_histories_know_only_their_accounts_and_places() -> None:
         histories.post(HistoryRow(0, (), bytes(32), (), ()), 1, 65_536)
 
 
+def test_an_account_of_an_impossible_place_is_refused(items: Items) -> None:
+    """Its record is refused as part of a snapshot that doesn't hold, whoever made it."""
+    account = decode(items[ACCOUNTS][0], Account)
+    items[ACCOUNTS][0] = encode(replace(account, last_index=70_000))
+    with pytest.raises(SnapshotInvalid, match="index 70000 is no place"):
+        SnapshotProof(chain().genesis_raw, manifest_of(chain(), items)).take(ACCOUNTS, items[ACCOUNTS])
+
+
 def test_the_log_of_ids_goes_on_where_it_ended(items: Items) -> None:
     """The proved progress holds the frontier of the log, so that the next block can append to it."""
     rows = prove(chain().genesis_raw, manifest_of(chain(), items), items)

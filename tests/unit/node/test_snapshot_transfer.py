@@ -11,11 +11,19 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from ledger.snapshot import Manifest, SnapshotInvalid, encode_manifest
-from node import snapshot_server, tls
+from ledger.snapshot import CHUNK_BYTES, Manifest, SnapshotInvalid, encode_manifest
+from node import joining, snapshot_server, tls
 from node.data_switch import fetched_folder, new_folder, settle
-from node.disk import LevelDatabase
-from node.joining import FAR_BEHIND_BLOCKS, Joiner, build, build_if_far_behind, look_out, open_store
+from node.disk import LevelDatabase, StoreError
+from node.joining import (
+    FAR_BEHIND_BLOCKS,
+    BuiltStore,
+    Joiner,
+    build,
+    build_if_far_behind,
+    look_out,
+    open_store,
+)
 from node.records import meta_key
 from node.snapshot_fetch import PeerAnswer, PeerClient, PeerFailed, ask_heights, fetch
 from node.snapshot_folder import MANIFEST, chunks_of, has_chunk, read_manifest
@@ -249,8 +257,12 @@ def test_a_snapshot_without_a_certificate_is_given_up(
     source.close()
 
 
-def test_a_node_far_behind_takes_a_snapshot_before_it_starts(tmp_path: Path, source: Source) -> None:
+def test_a_node_far_behind_takes_a_snapshot_before_it_starts(
+    tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An old store that is far behind is replaced; one that is near, or whose peers are silent, is opened."""
+    far = 2
+    monkeypatch.setattr(joining, "FAR_BEHIND_BLOCKS", far)
     data = tmp_path / "joining" / "data"
     joiner = source.joiner(data)
     height = source.node.driver.executed_height
@@ -265,10 +277,11 @@ def test_a_node_far_behind_takes_a_snapshot_before_it_starts(tmp_path: Path, sou
     late = 2**50
 
     async def scenario() -> None:
-        assert await opened(0, FAR_BEHIND_BLOCKS + 1) == 0
-        assert await opened(late, FAR_BEHIND_BLOCKS) == 0
-        assert await opened(late, FAR_BEHIND_BLOCKS + 1) == height
-        assert await opened(late, height + FAR_BEHIND_BLOCKS + 1) == height
+        assert await opened(0, far + 1) == 0
+        assert await opened(late, far) == 0
+        assert await opened(late, far + 1) == height
+        source.grow(1)
+        assert await opened(late, height + far + 1) == height
 
     asyncio.run(scenario())
     assert sorted(path.name for path in data.parent.iterdir()) == ["data"]
@@ -370,6 +383,61 @@ def test_a_snapshot_that_proves_nothing_is_thrown_away(tmp_path: Path, source: S
     asyncio.run(scenario())
     settle(joiner.data)
     assert not new_folder(joiner.data).exists()
+    source.close()
+
+
+def test_a_height_that_is_only_said_moves_nobody(tmp_path: Path, source: Source) -> None:
+    """The certified height must be far ahead: else one liar would have every node switch again and again."""
+    joiner = source.joiner(tmp_path / "data")
+
+    async def scenario() -> None:
+        source.height = 10**17
+        assert await build_if_far_behind(joiner, 0) is None
+        assert "only" in (await source.log.until("snapshot_not_fetched"))["reason"]
+
+    asyncio.run(scenario())
+    source.close()
+
+
+def test_a_snapshot_that_the_disk_has_no_room_for_is_not_fetched(tmp_path: Path, source: Source) -> None:
+    """Its chunks are bounded by what is free, before the first of them is asked for."""
+    joiner = source.joiner(tmp_path / "data")
+
+    async def scenario() -> None:
+        manifest = await made(source)
+        chain = manifest.sections[-1]
+        huge = replace(chain, chunks=(replace(chain.chunks[0], size_bytes=CHUNK_BYTES),) * 60_000)
+        lie = encode_manifest(replace(manifest, sections=(*manifest.sections[:-1], huge)))
+
+        async def lying(peer: str, path: str) -> PeerAnswer:
+            assert path == MANIFEST_PATH
+            return PeerAnswer(200, lie)
+
+        liar = replace_dataclass(joiner, ask=lying)
+        assert await build(liar, {"n0": 9}, 0) is None
+        assert "Make room" in (await source.log.until("snapshot_not_fetched"))["reason"]
+
+    asyncio.run(scenario())
+    source.close()
+
+
+def test_a_full_disk_gives_the_snapshot_up(
+    tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came is removed, so that the next start has room; the node goes on without."""
+    joiner = source.joiner(tmp_path / "data")
+
+    def full(joiner: Joiner, manifest: Manifest) -> BuiltStore:
+        raise StoreError("no space is left")
+
+    monkeypatch.setattr(joining, "BuiltStore", full)
+
+    async def scenario() -> None:
+        assert await build(joiner, {"n0": 9}, 0) is None
+        assert await source.log.until("snapshot_not_built")
+
+    asyncio.run(scenario())
+    assert not fetched_folder(joiner.data).exists()
     source.close()
 
 
