@@ -59,5 +59,6 @@ class Pruner:
             else:
                 done.set_exception(error)
 
+        self._store.forget(height)
         self._disk.submit(lambda: self._store.prune(height), lambda _: settle(None), settle)
         await done

@@ -84,6 +84,7 @@ class Store:
         self.network_id = network_id_of(genesis_raw)
         self.node_id = node_id
         self._pruned = int.from_bytes(self._meta(PRUNED) or b"", "big")
+        self._deleted = self._pruned
         self._log_end = max(self._pruned, _last_height(database, BLOCK))
         self._fresh_ids = FreshIds(database, ID_PREFIX, _after(ID_PREFIX))
 
@@ -172,19 +173,27 @@ class Store:
         """Put damaged records right, or drop them, in one synced batch: before anybody else has the store."""
         self._database.write(puts, deletes, sync=True)
 
+    def forget(self, height: int) -> None:
+        """Give bodies up to `height` out no more, before `prune` deletes them; raises ValueError as it does.
+
+        On the loop, so that no reader there finds a row gone between its look at `pruned` and its read.
+        """
+        if height > load_progress(self).height:
+            raise ValueError(f"Block {height} is not executed here: it can't be forgotten.")
+        self._pruned = max(self._pruned, height)
+
     def prune(self, height: int) -> None:
         """Forget the bodies of blocks up to `height`, some at a time; their headers and seals stay.
 
         Raises ValueError for a height that isn't executed here. On the disk worker, as all writes of the log.
         """
-        if height > load_progress(self).height:
-            raise ValueError(f"Block {height} is not executed here: it can't be forgotten.")
-        while self._pruned < height:
-            last = min(height, self._pruned + PRUNED_AT_ONCE)
+        self.forget(height)
+        while self._deleted < height:
+            last = min(height, self._deleted + PRUNED_AT_ONCE)
             puts = {meta_key(PRUNED): pack_meta(PRUNED, last.to_bytes(8, "big"))}
-            deletes = [block_key(done) for done in range(self._pruned + 1, last + 1)]
+            deletes = [block_key(done) for done in range(self._deleted + 1, last + 1)]
             self._database.write(puts, deletes, sync=True)
-            self._pruned = last
+            self._deleted = last
 
     # Execution.
 

@@ -154,6 +154,23 @@ def test_a_running_node_forgets_on_request(tmp_path: Path) -> None:
         asyncio.run(pruned(LEAST_KEPT_BLOCKS - 1))
 
 
+def test_no_row_vanishes_that_the_log_still_offers(tmp_path: Path) -> None:
+    """The log begins above the bodies before the disk's worker deletes the first of them."""
+    node = grown(4)
+    worker = ManualWorker()
+    pruner = Pruner(node.store, worker, lambda: LEAST_KEPT_BLOCKS + 3, Lines())
+
+    async def scenario() -> None:
+        asked = asyncio.create_task(pruner.prune(LEAST_KEPT_BLOCKS))
+        await asyncio.sleep(0)
+        assert (node.store.pruned, node.store.entry(1) is None) == (3, False)
+        worker.run()
+        await asked
+        assert node.store.entry(1) is None
+
+    asyncio.run(scenario())
+
+
 def test_a_failed_write_is_told_to_who_asked(tmp_path: Path) -> None:
     """Forgetting what isn't executed is refused by the store, and the request fails."""
     node = grown(2)
