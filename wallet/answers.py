@@ -405,7 +405,7 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
     member: str
     address: str
     connected: bool
-    votes: bool = True
+    votes: bool
     api_url: str | None = None
     match_height: int | None = None
     last_heard_ms: int | None = None
@@ -425,7 +425,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     peers: tuple[Peer, ...]
     version: str
     started_ms: int
-    votes: bool = True
-    membership_version: int = 1
+    votes: bool
+    membership_version: int
     leader: str | None = None
     leader_url: str | None = None
