@@ -214,12 +214,14 @@ class PeerLinks:
         raise_what_it_raised(task)
 
     async def _keep_link(self, peer: str) -> None:
-        """Dial one peer for as long as the node runs, waiting longer after each failure, with jitter."""
+        """Dial one peer for as long as it is known, waiting longer after each failure, with jitter."""
+        link = self._outgoing[peer]
         backoff_s = FIRST_BACKOFF_S
         said = ""
-        while True:
+        # A peer may be let go at the very moment when its link breaks: such a one isn't dialled again.
+        while not link.closing and (address := self._settings.known().get(peer)) is not None:
             try:
-                async with await self._dial(peer) as websocket:
+                async with await self._dial(peer, address) as websocket:
                     backoff_s, said = FIRST_BACKOFF_S, ""
                     if await self._carry(peer, websocket):
                         return
@@ -231,8 +233,7 @@ class PeerLinks:
             await asyncio.sleep(backoff_s * (0.5 + self._random.randrange(1_000) / 1_000))
             backoff_s = min(backoff_s * 2, LONGEST_BACKOFF_S)
 
-    async def _dial(self, peer: str) -> aiohttp.ClientWebSocketResponse:
-        address = self._settings.known()[peer]
+    async def _dial(self, peer: str, address: str) -> aiohttp.ClientWebSocketResponse:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             return await self._session.ws_connect(
                 f"https://{address}{PEER_PATH}",

@@ -75,10 +75,13 @@ class PeerClient:
         await self._session.close()
 
     async def ask(self, peer: str, path: str) -> PeerAnswer:
-        """What a node answers; raises PeerFailed where it doesn't, or too much."""
+        """What a node answers; raises PeerFailed where it doesn't, or too much, or was let go meanwhile."""
+        address = self._addresses().get(peer)
+        if address is None:
+            raise PeerFailed(f"{peer} isn't asked for {path}: it is no node of the chain now")
         try:
             async with self._session.get(
-                f"https://{self._addresses()[peer]}{path}",
+                f"https://{address}{path}",
                 ssl=self._context,
                 server_hostname=node_name(peer, self._network),
             ) as response:

@@ -380,3 +380,34 @@ def test_links_follow_the_nodes_that_are_known(tmp_path: Path) -> None:
         await bravo.links.close()
 
     run(scenario())
+
+
+def test_a_peer_let_go_while_its_link_breaks_is_dialled_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The block that retires it is executed before the break is noticed: its task ends and raises nothing."""
+
+    async def scenario() -> None:
+        (listener_a, at_a), (listener_b, at_b) = listen(), listen()
+        known = {"alpha-1": at_a, "bravo-1": at_b}
+        alpha, bravo = Node(tmp_path, "alpha-1", known), Node(tmp_path, "bravo-1", dict(known))
+        carry = alpha.links._carry
+
+        async def carry_and_let_go(peer: str, websocket: aiohttp.ClientWebSocketResponse) -> bool:
+            is_over = await carry(peer, websocket)
+            assert alpha.links.connected() == {"bravo-1"}
+            del known["bravo-1"]
+            alpha.links.refresh()
+            return is_over
+
+        monkeypatch.setattr(alpha.links, "_carry", carry_and_let_go)
+        await bravo.links.start(listener_b, bravo.recorder)
+        await alpha.links.start(listener_a, alpha.recorder)
+        await alpha.log.until("peer_connected")
+        task = alpha.links._tasks["bravo-1"]
+        await bravo.links.close()
+        await asyncio.wait_for(task, timeout=10)
+        await alpha.log.until("peer_disconnected")
+        await alpha.links.close()
+
+    run(scenario())

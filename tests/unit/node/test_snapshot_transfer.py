@@ -130,6 +130,8 @@ def test_a_snapshot_comes_over_the_peers_port(tmp_path: Path, source: Source) ->
             assert manifest.height == source.node.driver.executed_height
             assert all(has_chunk(tmp_path / "fetched", chunk) for chunk in chunks_of(manifest))
             assert await ask_heights(peer.ask, ["n0", "down"]) == {"n0": manifest.height}
+            with pytest.raises(PeerFailed, match="retired isn't asked for"):
+                await peer.ask("retired", MANIFEST_PATH)
             missing = CHUNK_PATH.format(height=manifest.height, chunk="chain-000099")
             assert (await peer.ask("n0", missing)).status == 404
             for path in ("x/chain-000000", "5/..%2f..%2fsource%2fCURRENT", "5/manifest", "²/chain-000000"):
