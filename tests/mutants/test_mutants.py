@@ -1,4 +1,7 @@
-"""Every planted bug is caught by its test, every known bug is planted, and the tool itself can fail."""
+"""Planted bugs of consensus are caught by their tests, every known bug is planted, and the tool can fail.
+
+Those of the ledger are planted by scripts/mutants only: here it would take too long.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.mutants.__main__ import main
-from tests.mutants.bugs import KNOWN
+from tests.mutants.bugs import CONSENSUS, KNOWN
 from tests.mutants.mutant import (
     Catcher,
     CatcherKind,
@@ -56,15 +59,15 @@ def test_every_known_bug_is_planted() -> None:
     assert {mutant.bug for mutant in MUTANTS.values()} == set(KNOWN)
 
 
-def one_a_bug() -> list[Mutant]:
-    """The quickest way to meet each bug; scripts/mutants plants all mutants."""
+def one_a_bug_of_consensus() -> list[Mutant]:
+    """The quickest way to meet each; scripts/mutants plants all mutants, those of the ledger too."""
     by_speed = sorted(MUTANTS.values(), key=lambda mutant: mutant.caught_by.kind is CatcherKind.SCENARIO)
-    return list({mutant.bug: mutant for mutant in by_speed}.values())
+    return list({mutant.bug: mutant for mutant in by_speed if mutant.bug in CONSENSUS}.values())
 
 
-def test_every_bug_is_caught_by_what_must_catch_it(tmp_path: Path) -> None:
+def test_every_bug_of_consensus_is_caught_by_what_must_catch_it(tmp_path: Path) -> None:
     """Each fails in a copy of its own, with the words that show the bug, and passes without it."""
-    trials = try_all(one_a_bug(), tmp_path, WORKERS, lambda trial: None)
+    trials = try_all(one_a_bug_of_consensus(), tmp_path, WORKERS, lambda trial: None)
     missed = [trial for trial in trials if trial.verdict is not Verdict.CAUGHT]
     assert [f"{trial.mutant.name} {trial.verdict.value}: {trial.said}" for trial in missed] == []
 
