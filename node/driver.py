@@ -39,7 +39,7 @@ from node.rules_watch import RulesWatch
 from node.seal_exchange import ExchangeParts, SealExchange
 from node.standing import Standing, membership_status
 from node.store import Store
-from node.submissions import Parts, Submissions
+from node.submissions import STOPPING, Parts, Submissions, refused_unread
 from node.verifier import Verified, Verifier
 from node.waiters import Waiters
 from node.watch import Watch, WatchParts
@@ -151,12 +151,18 @@ class Driver:
     def submit_all(self, submissions: Iterable[tuple[bytes, Callable[[SubmitResult], None]]]) -> None:
         """Take several envelopes in one turn; each report hears of its own."""
         for raw, report in submissions:
-            self._submissions.submit(raw, report)
+            if self._halted:
+                report(refused_unread(STOPPING))
+            else:
+                self._submissions.submit(raw, report)
         self._turn()
 
     def simulate(self, raw: bytes, report: Callable[[SubmitResult], None]) -> None:
         """What the envelope would come to now: PENDING with the outcome it would have, or REFUSED."""
-        self._submissions.simulate(raw, report)
+        if self._halted:
+            report(refused_unread(STOPPING))
+        else:
+            self._submissions.simulate(raw, report)
 
     def read_barrier(self, done: Callable[[bool], None]) -> None:
         """Call `done(True)` once reads are linearizable (thesis 6.4), `done(False)` without a quorum."""
@@ -369,6 +375,7 @@ class Driver:
         if self._halted:
             return
         self._halted = True
+        self._standing.stopping = True
         self._ports.log.error("node_stops", word=reason.word, what=reason.what)
         self._on_stop(reason)
 

@@ -42,6 +42,7 @@ OUTCOME_NUMBERS = frozenset(int(outcome) for outcome in Outcome)
 NO_QUORUM = Refusal(
     Outcome.NO_QUORUM, "no majority of nodes follows a leader now; this node holds it, and it may happen yet"
 )
+STOPPING = Refusal(Outcome.STOPPING, "this node is stopping")
 
 
 class Origin(NamedTuple):
@@ -131,7 +132,7 @@ class Submissions:
         """Say what would become of it now, and keep nothing."""
         envelope = self._parts.admission.decode(raw)
         if isinstance(envelope, Refusal):
-            report(_malformed(envelope))
+            report(refused_unread(envelope))
             return
         self._parts.verifier.verify(envelope, lambda done, reason: self._simulated(done, reason, report))
 
@@ -239,7 +240,7 @@ class Submissions:
         if isinstance(envelope, Refusal):
             self.refused_count += 1
             if origin.report is not None:
-                origin.report(_malformed(envelope))
+                origin.report(refused_unread(envelope))
             return
         if self._is_known(envelope, origin):
             return
@@ -263,7 +264,7 @@ class Submissions:
         if origin.message is not None and not self._leads(origin.message.term):
             self.dropped_count += 1
             return
-        refusal = self._why_not_admitted(envelope) or self._why_no_room(envelope)
+        refusal = self._why_stopping() or self._why_not_admitted(envelope) or self._why_no_room(envelope)
         if refusal is None:
             self._hold(envelope, origin)
         elif refusal.outcome is Outcome.DUPLICATE_OF and self._is_known(envelope, origin):
@@ -326,9 +327,13 @@ class Submissions:
         result = executed_result(envelope, Outcome(first.outcome), (first.height, first.index), time_ms)
         self._parts.waiters.tell_executed(report, repeated_result(result), self._parts.standing.certified)
 
+    def _why_stopping(self) -> Refusal | None:
+        """Asked before the state is: a node that stops over rules that it lacks can't judge by them."""
+        return STOPPING if self._parts.standing.stopping else None
+
     def _why_not_here(self) -> Refusal | None:
         if self._parts.standing.stopping:
-            return Refusal(Outcome.STOPPING, "this node is stopping")
+            return STOPPING
         if len(self._parts.verifier) >= MAX_VERIFYING:
             return Refusal(Outcome.OVERLOADED, f"{MAX_VERIFYING} submissions wait to be verified")
         if self._parts.waiters.full:
@@ -412,7 +417,7 @@ class Submissions:
 
     def _simulated(self, envelope: Envelope, reason: str | None, report: Report) -> None:
         parts = self._parts
-        refusal = why_not_now(envelope, parts.clock.now_ms())
+        refusal = self._why_stopping() or why_not_now(envelope, parts.clock.now_ms())
         if reason is not None:
             refusal = Refusal(Outcome.BAD_SIGNATURE, reason)
         if refusal is not None:
@@ -442,5 +447,6 @@ class Submissions:
             self._parts.peers.send(leader, Forward(term, self._parts.boot, self._number, tuple(raws)))
 
 
-def _malformed(refusal: Refusal) -> SubmitResult:
+def refused_unread(refusal: Refusal) -> SubmitResult:
+    """The refusal of what wasn't read, or can't be: it names no transaction."""
     return SubmitResult(Stage.REFUSED, b"", b"", refusal.outcome, reason=refusal.reason)

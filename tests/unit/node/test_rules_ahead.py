@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from ledger.outcome import Outcome
+from node.results import SubmitResult
 from tests.simulation.cluster.signatures import checked_once
 from tests.unit.node.harness import ALWAYS, Node
 from tests.unit.node.test_rules import ALL, OLD, READY, Cluster
@@ -54,7 +55,9 @@ def test_a_follower_that_is_behind_acknowledges_nothing_of_rules_it_lacks() -> N
 
 
 def test_a_leader_that_is_behind_proposes_nothing_of_rules_it_lacks() -> None:
-    """Payments wait in its pool; its log ends before the activation."""
+    """Payments wait in its pool, and its log ends before the activation; once it stops there it judges
+    nothing more by rules that it lacks.
+    """
     node = Node(rules=OLD)
     node.tick(30)
     from_height = node.driver.executed_height + 70
@@ -70,3 +73,12 @@ def test_a_leader_that_is_behind_proposes_nothing_of_rules_it_lacks() -> None:
             node.tick()
         assert (node.driver.status().last_height, node.stopped) == (from_height - 1, [])
         assert node.driver.status().pending > 0
+        to_nobody = node.bank.issue(node.bank.account("bank0", b"?" * 16), 1, b"!" * 16, ALWAYS)
+        put_off = node.submit(to_nobody)
+        assert put_off == []
+    node.tick()
+    assert [reason.word for reason in node.stopped] == ["rules"]
+    simulated: list[SubmitResult] = []
+    node.driver.simulate(to_nobody, simulated.append)
+    for heard in (put_off, node.submit(to_nobody), simulated):
+        assert [result.outcome for result in heard] == [Outcome.STOPPING]
