@@ -10,10 +10,12 @@ from consensus.messages import EntryType
 from consensus.messages import Membership as RaftMembership
 from consensus.raft import Status
 from ledger.block import Block, Parent, Scheduled, decode_block
+from ledger.codec import Malformed
 from ledger.membership import Change, Membership, next_change
+from ledger.parameters import quorum
 
 CAUGHT_UP_BLOCKS = 32
-"""A learner this far behind the leader's log or less may vote: it won't hold up the next blocks for long."""
+"""A node this far behind the leader's log or less is present: it won't hold up the next blocks for long."""
 
 
 def raft_membership(membership: Membership) -> RaftMembership:
@@ -58,11 +60,12 @@ class Situation:
 def step_due(situation: Situation) -> Change | None:
     """The change that the next block should carry, or None where there is none or it must wait.
 
-    A learner is taken in at once; it votes once it has caught up. A joint membership is left by one who
-    stays, when its beginning is certified; who was let go is dropped when that leave is: the old certifiers
-    have then handed over to the new.
+    A learner is taken in at once; it votes once it has caught up. A joint membership can't be taken back, so
+    it is begun only while enough are present of the old voters and of the new to decide and to certify. It is
+    left by one who stays, when its beginning is certified and the old certifiers are there to certify the
+    end; who was let go is dropped when that leave is: the old certifiers have then handed over to the new.
     """
-    parent = situation.parent
+    parent, rule = situation.parent, situation.scheduled.parameters.certificate_rule
     change = next_change(parent.membership, situation.scheduled.membership_decision)
     if change is None or situation.raft.membership_index > situation.raft.commit:
         return None
@@ -70,8 +73,9 @@ def step_due(situation: Situation) -> Change | None:
     is_certified = situation.certified >= situation.raft.membership_index
     if current.outgoing:
         due = is_certified and situation.raft.id in current.voters
+        due = due and _can_certify(current.outgoing, rule, _present(situation.raft))
     elif following.outgoing:
-        due = _have_caught_up(situation.raft, set(following.voters) - set(current.voters))
+        due = _can_begin(following, rule, _present(situation.raft))
     else:
         due = is_certified or not set(current.nodes) - set(following.nodes)
     return change if due else None
@@ -87,10 +91,25 @@ def must_hand_over(raft: Status) -> bool:
     )
 
 
-def _have_caught_up(raft: Status, nodes: set[str]) -> bool:
+def _present(raft: Status) -> set[str]:
+    """This leader, and the peers that answer and have caught up."""
     close = {
         peer.id
         for peer in raft.peers
         if peer.recently_active and peer.match + CAUGHT_UP_BLOCKS >= raft.last_index
     }
-    return nodes <= close
+    return {raft.id} | close
+
+
+def _can_begin(joint: Membership, rule: int, present: set[str]) -> bool:
+    added = set(joint.voters) - set(joint.outgoing)
+    halves = (joint.voters, joint.outgoing)
+    return added <= present and all(_can_certify(half, rule, present) for half in halves)
+
+
+def _can_certify(nodes: tuple[str, ...], rule: int, present: set[str]) -> bool:
+    """Whether those present make a certificate of these nodes; under either rule they are a majority too."""
+    try:
+        return len(present.intersection(nodes)) >= quorum(rule, len(nodes))
+    except Malformed:
+        return False

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from consensus.messages import Membership as RaftMembership
@@ -9,7 +10,7 @@ from consensus.progress import PeerStatus, ProgressState
 from consensus.raft import Role, Status
 from ledger.block import Parent, Scheduled
 from ledger.membership import Decision, Membership
-from ledger.parameters import DEFAULT_PARAMETERS
+from ledger.parameters import DEFAULT_PARAMETERS, CertificateRule
 from node.membership import CAUGHT_UP_BLOCKS, Situation, must_hand_over, raft_membership, step_due
 
 OLD = Membership(("a", "b", "c"))
@@ -28,11 +29,23 @@ def situation(
     certified: int = CHANGED,
     commit: int = CHANGED,
     match: int = LAST,
-    active: bool = True,
+    silent: str = "",
+    decision: Decision = REPLACE,
+    rule: int = CertificateRule.MAJORITY,
 ) -> Situation:
-    """`leader` leads after the change to `membership` at CHANGED; d has the log up to `match`."""
+    """`leader` leads after the change to `membership` at CHANGED; d has the log up to `match`, and the nodes
+    named in `silent` don't answer.
+    """
     peers = tuple(
-        PeerStatus(node, ProgressState.REPLICATE, match if node == "d" else LAST, LAST + 1, 0, active, False)
+        PeerStatus(
+            id=node,
+            state=ProgressState.REPLICATE,
+            match=match if node == "d" else LAST,
+            next=LAST + 1,
+            in_flight=0,
+            recently_active=node not in silent,
+            learner=False,
+        )
         for node in membership.nodes
         if node != leader
     )
@@ -41,7 +54,8 @@ def situation(
         leader, Role.LEADER, 3, leader, leader, 1, LAST, LAST, commit, LAST, 0, None, known, CHANGED, peers
     )
     parent = Parent(bytes(32), LAST, 3, 0, 0, membership, 2)
-    scheduled = Scheduled(bytes(32), DEFAULT_PARAMETERS, 1, (2, REPLACE), {})
+    parameters = msgspec.structs.replace(DEFAULT_PARAMETERS, certificate_rule=rule)
+    scheduled = Scheduled(bytes(32), parameters, 1, (2, decision), {})
     return Situation(raft, parent, scheduled, certified)
 
 
@@ -73,7 +87,47 @@ def test_a_learner_votes_once_it_has_caught_up(behind: int, due: bool) -> None:
 
 def test_a_learner_that_is_silent_does_not_vote() -> None:
     """It has the log, and hasn't answered since the last check."""
-    assert following(situation(LEARNING, active=False)) is None
+    assert following(situation(LEARNING, silent="d")) is None
+
+
+@pytest.mark.parametrize(("silent", "due"), [("", True), ("b", True), ("c", False), ("bc", False)])
+def test_a_removal_waits_for_those_who_stay(silent: str, due: bool) -> None:
+    """Where c is silent too, a joint membership of a and c would never decide anything again."""
+    found = situation(OLD, leader="a", silent=silent, decision=Decision((), False, ("b",)))
+    assert following(found) == (Membership(("a", "c"), ("a", "b", "c")) if due else None)
+
+
+FIVE = Membership(("a", "b", "c", "d", "e"))
+
+
+@pytest.mark.parametrize(
+    ("rule", "silent", "due"),
+    [
+        (CertificateRule.MAJORITY, "d", True),
+        (CertificateRule.MAJORITY, "de", True),
+        (CertificateRule.MAJORITY, "cd", False),
+        (CertificateRule.MAJORITY, "cde", False),
+        (CertificateRule.BYZANTINE, "e", True),
+        (CertificateRule.BYZANTINE, "de", False),
+    ],
+)
+def test_a_joint_membership_begins_only_where_it_can_be_certified(rule: int, silent: str, due: bool) -> None:
+    """By the old voters and by the new, under the rule in force: else it is never left again."""
+    found = situation(FIVE, leader="a", silent=silent, decision=Decision((), False, ("e",)), rule=rule)
+    joint = Membership(("a", "b", "c", "d"), FIVE.voters)
+    assert following(found) == (joint if due else None)
+
+
+def test_too_few_voters_for_the_rule_begin_nothing() -> None:
+    """Three can't certify under the byzantine rule, whoever is present."""
+    decision = Decision((), False, ("a",))
+    assert following(situation(OLD, decision=decision, rule=CertificateRule.BYZANTINE)) is None
+
+
+@pytest.mark.parametrize(("silent", "due"), [("", True), ("a", True), ("ac", False)])
+def test_a_joint_membership_is_left_only_with_the_old_certifiers_there(silent: str, due: bool) -> None:
+    """They alone certify the block that leaves it."""
+    assert (following(situation(JOINT, silent=silent)) == LEFT) is due
 
 
 @pytest.mark.parametrize("current", [JOINT, LEFT])
