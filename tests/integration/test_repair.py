@@ -90,7 +90,7 @@ def damaged(tmp_path: Path) -> Iterator[Damaged]:
 
 
 def test_a_node_mends_blocks_and_state_and_the_end_of_its_log(damaged: Damaged) -> None:
-    """Each time it is ready again and settles with the others; its audit stays clean while it has all blocks."""
+    """Each time it is ready again and settles with the others; its audit is clean while it has all blocks."""
     damaged.flip(block_key(damaged.executed(damaged.victim) - 2))
     damaged.start(damaged.victim)
     assert damaged.said("record_repaired")
