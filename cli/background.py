@@ -151,3 +151,8 @@ def _late(
 def folder_argument(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the argument FOLDER."""
     return click.argument("folder", type=click.Path(path_type=Path))(command)
+
+
+def nodes_arguments(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the arguments FOLDER and NODE, any number of nodes."""
+    return folder_argument(click.argument("nodes", nargs=-1, metavar="[NODE]...")(command))

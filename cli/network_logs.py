@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import output
-from cli.background import folder_argument, nodes_of
+from cli.background import nodes_arguments, nodes_of
 from cli.log_lines import LogLine, as_text, in_order, parse
 from cli.output import styled_data
 from node import background
@@ -31,8 +31,7 @@ COLOURS = {"warning": "yellow", "error": "red"}
 
 
 @click.command()
-@folder_argument
-@click.argument("nodes", nargs=-1, metavar="[NODE]...")
+@nodes_arguments
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines come, until Ctrl-C.")
 @click.option(
     "-n",

@@ -19,7 +19,7 @@ from cli.background import (
     ask,
     ask_all,
     ended_early,
-    folder_argument,
+    nodes_arguments,
     nodes_of,
     until_ready,
     voters_of,
@@ -31,6 +31,7 @@ from node import background
 from node.provision import load_network
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from node.background import BackgroundNode
@@ -43,20 +44,17 @@ KILLED_WAIT_S = 10.0
 OTHERS_TIMEOUT_S = 10.0
 """How long a node that was ready a moment ago may need to be so again: one more election."""
 
-nodes_argument = click.argument("nodes", nargs=-1, metavar="[NODE]...")
+
+def _timeout_option(default_s: int, meaning: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command `--timeout`, with this help."""
+    return click.option(
+        "--timeout", "timeout_s", type=click.IntRange(1), default=default_s, show_default=True, help=meaning
+    )
 
 
 @click.command()
-@folder_argument
-@nodes_argument
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=click.IntRange(1),
-    default=START_TIMEOUT_S,
-    show_default=True,
-    help="Seconds until all must be ready.",
-)
+@nodes_arguments
+@_timeout_option(START_TIMEOUT_S, "Seconds until all must be ready.")
 @output.json_option
 def up(folder: Path, nodes: tuple[str, ...], timeout_s: int) -> None:
     """Start the nodes of FOLDER in the background, and wait until they are ready.
@@ -101,16 +99,8 @@ async def _until_up(network: ProvisionedNetwork, chosen: list[BackgroundNode], t
 
 
 @click.command()
-@folder_argument
-@nodes_argument
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=click.IntRange(1),
-    default=STOP_TIMEOUT_S,
-    show_default=True,
-    help="Seconds until what has not stopped is killed.",
-)
+@nodes_arguments
+@_timeout_option(STOP_TIMEOUT_S, "Seconds until what has not stopped is killed.")
 @output.json_option
 def down(folder: Path, nodes: tuple[str, ...], timeout_s: int) -> None:
     """Stop the nodes of FOLDER that run in the background.
@@ -166,16 +156,8 @@ def stop(nodes: list[BackgroundNode], timeout_s: float) -> list[Ended]:
 
 
 @click.command()
-@folder_argument
-@nodes_argument
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=click.IntRange(1),
-    default=START_TIMEOUT_S,
-    show_default=True,
-    help="Seconds that each node has to stop, and again to come back.",
-)
+@nodes_arguments
+@_timeout_option(START_TIMEOUT_S, "Seconds that each node has to stop, and again to come back.")
 @output.json_option
 def restart(folder: Path, nodes: tuple[str, ...], timeout_s: int) -> None:
     """Restart the nodes of FOLDER one after the other, while the network goes on.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import output
-from cli.background import folder_argument, nodes_of
+from cli.background import nodes_arguments, nodes_of
 from node import tls
 from node.config import load_config
 from node.provision import load_network
@@ -51,8 +51,7 @@ def node_renew(files: tuple[Path, ...], ca_folder: Path | None, new_key: bool) -
 
 
 @click.command(name="renew")
-@folder_argument
-@click.argument("nodes", nargs=-1, metavar="[NODE]...")
+@nodes_arguments
 @new_key_option
 @output.json_option
 def network_renew(folder: Path, nodes: tuple[str, ...], new_key: bool) -> None:
