@@ -94,13 +94,7 @@ def connection_options(function: Callable[..., Any]) -> Callable[..., Any]:
         envvar="NOSTRO_CA",
         help="The CA certificate (PEM) that the nodes' certificates come from.",
     )
-    @click.option(
-        "--network",
-        "folder",
-        type=click.Path(path_type=Path),
-        envvar="NOSTRO_NETWORK",
-        help="The folder of a network made by `nostro dev` or `nostro network new`.",
-    )
+    @network_folder.network_option()
     @functools.wraps(function)
     def wrapper(
         *args: Any, urls: tuple[str, ...], ca: Path | None, folder: Path | None, **kwargs: Any

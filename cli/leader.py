@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import output
+from cli.admin_port import configured_port
 from cli.background import ask_all
 from cli.errors import CommandError
 from cli.exits import Exit
 from cli.lazy import LazyCommand, LazyGroup
-from cli.network_folder import find_folder
-from ledger.genesis import decode_genesis
-from node import operators, tls
+from cli.network_folder import find_folder, network_option
+from node import operators
 from node.config import load_config
 from node.provision import load_network
 
@@ -50,13 +50,7 @@ def leader() -> None:
     type=click.Path(path_type=Path),
     help="With --config: the folder of its member, with operator.pem and operator.key.",
 )
-@click.option(
-    "--network",
-    "folder",
-    type=click.Path(path_type=Path),
-    envvar="NOSTRO_NETWORK",
-    help="The folder of a network made by `nostro dev` or `nostro network new`.",
-)
+@network_option()
 @output.json_option
 def transfer(to: str | None, config: Path | None, operator: Path | None, folder: Path | None) -> None:
     """Hand leadership over to node TO, or to the furthest one.
@@ -128,7 +122,4 @@ def _configured_port(path: Path, operator: Path | None) -> AdminPort:
             "Name the member's folder with --operator.",
             Exit.USAGE,
         )
-    config = load_config(path)
-    name = tls.node_name(config.node, decode_genesis(config.genesis.read_bytes()).name)
-    files = tls.TlsFiles(config.ca, operator / "operator.pem", operator / "operator.key")
-    return operators.AdminPort(f"https://{config.admin.host}:{config.admin.port}", name, files)
+    return configured_port(load_config(path), operator)

@@ -72,13 +72,7 @@ def trust_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--genesis", type=click.Path(path_type=Path), help="The genesis document, whose hash is the id."
     )
-    @click.option(
-        "--network",
-        "folder",
-        type=click.Path(path_type=Path),
-        envvar="NOSTRO_NETWORK",
-        help="A network's folder, for its genesis.bin.",
-    )
+    @network_folder.network_option(network_folder.GENESIS_FOLDER)
     @functools.wraps(function)
     def wrapper(
         *args: Any, network_id: str | None, genesis: Path | None, folder: Path | None, **kwargs: Any

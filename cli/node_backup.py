@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import output
-from ledger.genesis import decode_genesis
+from cli.admin_port import configured_port
 from ledger.snapshot import ACCOUNTS, CHAIN
-from node import operators, tls
+from node import operators
 from node.backup import back_up_store, check_target, copy_backup, verify_backup
 from node.backup import restore as restore_store
 from node.config import NodeConfig, load_config
@@ -113,9 +113,7 @@ def _admin_port(config: Path, settings: NodeConfig, operator: Path | None) -> Ad
     """The admin port of the node that runs under this configuration."""
     if operator is None:
         return operators.admin_port(load_network(config.resolve().parents[2]), settings.node)
-    name = tls.node_name(settings.node, decode_genesis(settings.genesis.read_bytes()).name)
-    files = tls.TlsFiles(settings.ca, operator / "operator.pem", operator / "operator.key")
-    return operators.AdminPort(f"https://{settings.admin.host}:{settings.admin.port}", name, files)
+    return configured_port(settings, operator)
 
 
 def _show(manifest: Manifest, folder: Path) -> None:

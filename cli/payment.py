@@ -55,13 +55,7 @@ def payment() -> None:
 )
 @valid_minutes_option
 @click.option("--genesis", type=click.Path(path_type=Path), help="The network's genesis document.")
-@click.option(
-    "--network",
-    "folder",
-    type=click.Path(path_type=Path),
-    envvar="NOSTRO_NETWORK",
-    help="A network's folder, for its genesis.bin.",
-)
+@network_folder.network_option(network_folder.GENESIS_FOLDER)
 @wallet_options
 @output.json_option
 def build(
