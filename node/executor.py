@@ -21,8 +21,9 @@ from ledger.rules.base import RuleSet
 from ledger.state import Executed, State, basis_height
 from node.log_tail import Checked
 from node.ports import Worker
+from node.records import SealedHeader
 from node.rules_watch import rules_of
-from node.store import OwnSeal, SealedHeader, Store
+from node.store import OwnSeal, Store
 
 
 class Done(NamedTuple):

@@ -34,7 +34,8 @@ from ledger.records import Progress
 from ledger.registry import Registry
 from ledger.state import load_progress
 from ledger.view import HistoryItem, ReadView, Seen
-from node.store import SealedHeader, Store
+from node.records import SealedHeader
+from node.store import Store
 
 BLOCK_CACHE = 64
 """Decoded blocks kept for reads; a page of history is mostly of the newest."""

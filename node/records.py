@@ -1,11 +1,14 @@
 """The keys of the store and its checksummed records (docs/formats.md, section 10).
 
-It must not know what the payloads mean, nor any database. State rows (a, k, n, i, t, S) belong to the ledger
-and are certified by the state root; the records here carry their own checksum.
+It must not know any database, nor when a record is written. State rows (a, k, n, i, t, S) belong to the
+ledger and are certified by the state root; the records here carry their own checksum.
 """
 
 from typing import NamedTuple
 from zlib import crc32
+
+from consensus.messages import Entry, EntryType, HardState
+from ledger import codec
 
 BLOCK = b"B"
 HARD_STATE = b"H"
@@ -17,6 +20,7 @@ EVIDENCE = b"e"
 
 CHECKSUM_BYTES = 4
 HEADER_BYTES = 20
+ENTRY_TYPES = frozenset(int(type_) for type_ in EntryType)
 
 
 class CorruptRecord(Exception):
@@ -44,6 +48,14 @@ class Record(NamedTuple):
     height: int
     term: int
     payload: bytes
+
+
+class SealedHeader(NamedTuple):
+    """What is kept of every executed block for ever: its term, its header's bytes, and its height's seal."""
+
+    term: int
+    header: bytes
+    seal: bytes
 
 
 def block_key(height: int) -> bytes:
@@ -93,3 +105,39 @@ def unpack_record(key: bytes, raw: bytes, height: int | None = None) -> Record:
     if height is not None and record.height != height:
         raise CorruptRecord(key, height, f"it says it is of height {record.height}")
     return record
+
+
+def pack_meta(name: str, value: bytes) -> bytes:
+    """The record of one of the store's own values."""
+    return pack_record(meta_key(name), Record(0, 0, value))
+
+
+def pack_hard_state(hard_state: HardState) -> bytes:
+    """The record of term and vote."""
+    payload = (hard_state.vote or "").encode("ascii")
+    return pack_record(HARD_STATE, Record(0, hard_state.term, payload))
+
+
+def pack_entry(entry: Entry) -> bytes:
+    """The record of an entry of the log."""
+    key, payload = block_key(entry.index), bytes([entry.type]) + entry.data
+    return pack_record(key, Record(entry.index, entry.term, payload))
+
+
+def unpack_entry(key: bytes, raw: bytes, height: int) -> Entry:
+    """The entry of `height` that `pack_entry` packed under `key`; raises CorruptRecord."""
+    record = unpack_record(key, raw, height)
+    if not record.payload or record.payload[0] not in ENTRY_TYPES:
+        raise CorruptRecord(key, height, "it has no known type of entry")
+    return Entry(height, record.term, EntryType(record.payload[0]), record.payload[1:])
+
+
+def pack_header(height: int, block: SealedHeader) -> bytes:
+    """The record of an executed block's header and seal."""
+    payload = codec.encode([block.header, block.seal])
+    return pack_record(header_key(height), Record(height, block.term, payload))
+
+
+def unpack_header(record: Record) -> SealedHeader:
+    """What `pack_header` packed."""
+    return SealedHeader(record.term, *codec.decode(record.payload, tuple[bytes, bytes]))

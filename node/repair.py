@@ -34,9 +34,9 @@ from node.damage import Damage, registry_of, survey
 from node.disk import StoreError
 from node.membership import entry_type_after
 from node.ports import Log
-from node.records import CorruptRecord, block_key, certificate_key, header_key, pack_record
+from node.records import CorruptRecord, block_key, certificate_key, header_key, pack_entry, pack_record
 from node.snapshot_fetch import Ask, PeerFailed
-from node.store import LogWrite, Store, pack_entry
+from node.store import LogWrite, Store
 
 BLOCK_PATH = "/repair/v1/block/{height}"
 """The bytes of an executed block."""

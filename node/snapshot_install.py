@@ -23,9 +23,13 @@ from node.records import (
     HARD_STATE,
     SEAL,
     Record,
+    SealedHeader,
     certificate_key,
     header_key,
     meta_key,
+    pack_hard_state,
+    pack_header,
+    pack_meta,
     pack_record,
 )
 from node.snapshot_folder import Chunk
@@ -33,12 +37,8 @@ from node.store import (
     LED,
     PRUNED,
     SEALED,
-    SealedHeader,
     Store,
     identity_rows,
-    pack_hard_state,
-    pack_header,
-    pack_meta,
 )
 
 CARRIED_ROWS = 1_000

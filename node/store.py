@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from consensus.messages import Entry, EntryType, HardState
+from consensus.messages import Entry, HardState
 from ledger import codec
 from ledger.genesis import network_id as network_id_of
 from ledger.genesis_state import genesis_rows
@@ -25,13 +25,20 @@ from node.records import (
     SEAL,
     CorruptRecord,
     Record,
+    SealedHeader,
     block_key,
     certificate_key,
     evidence_key,
     header_key,
     meta_key,
+    pack_entry,
+    pack_hard_state,
+    pack_header,
+    pack_meta,
     pack_record,
     seal_key,
+    unpack_entry,
+    unpack_header,
     unpack_record,
 )
 
@@ -42,7 +49,6 @@ PRUNED_AT_ONCE = 256
 LED = "led/"
 SEALED = "sealed/"
 PRUNED = "pruned"
-ENTRY_TYPES = frozenset(int(type_) for type_ in EntryType)
 
 
 class WrongStore(Exception):
@@ -54,14 +60,6 @@ class OwnSeal(NamedTuple):
 
     seal: bytes
     signature: bytes
-
-
-class SealedHeader(NamedTuple):
-    """What is kept of every executed block for ever: its term, its header's bytes, and its height's seal."""
-
-    term: int
-    header: bytes
-    seal: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +148,7 @@ class Store:
         """The log's entry at `height`, or None if it holds none; raises CorruptRecord."""
         key = block_key(height)
         raw = self._database.get(key)
-        return None if raw is None else _entry(key, raw, height)
+        return None if raw is None else unpack_entry(key, raw, height)
 
     def scan_log(self, first: int) -> Iterator[tuple[bytes, bytes]]:
         """The log's rows from `first` on, as they are stored."""
@@ -345,34 +343,6 @@ def _shown(value: bytes) -> str:
     return value.decode("ascii") if value.isascii() and value.decode("ascii").isprintable() else value.hex()
 
 
-def pack_meta(name: str, value: bytes) -> bytes:
-    """The record of one of the store's own values."""
-    return pack_record(meta_key(name), Record(0, 0, value))
-
-
-def pack_hard_state(hard_state: HardState) -> bytes:
-    """The record of term and vote."""
-    payload = (hard_state.vote or "").encode("ascii")
-    return pack_record(HARD_STATE, Record(0, hard_state.term, payload))
-
-
-def pack_entry(entry: Entry) -> bytes:
-    """The record of an entry of the log."""
-    key, payload = block_key(entry.index), bytes([entry.type]) + entry.data
-    return pack_record(key, Record(entry.index, entry.term, payload))
-
-
-def pack_header(height: int, block: SealedHeader) -> bytes:
-    """The record of an executed block's header and seal."""
-    payload = codec.encode([block.header, block.seal])
-    return pack_record(header_key(height), Record(height, block.term, payload))
-
-
-def unpack_header(record: Record) -> SealedHeader:
-    """What `pack_header` packed."""
-    return SealedHeader(record.term, *codec.decode(record.payload, tuple[bytes, bytes]))
-
-
 def _stage_entries(
     entries: tuple[Entry, ...], end: int, puts: dict[bytes, bytes], deletes: set[bytes]
 ) -> int:
@@ -385,13 +355,6 @@ def _stage_entries(
         puts.pop(block_key(height), None)
         deletes.add(block_key(height))
     return entries[-1].index
-
-
-def _entry(key: bytes, raw: bytes, height: int) -> Entry:
-    record = unpack_record(key, raw, height)
-    if not record.payload or record.payload[0] not in ENTRY_TYPES:
-        raise CorruptRecord(key, height, "it has no known type of entry")
-    return Entry(height, record.term, EntryType(record.payload[0]), record.payload[1:])
 
 
 def _last_height(database: Database, prefix: bytes) -> int:

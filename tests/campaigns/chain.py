@@ -38,7 +38,8 @@ from node.config import load_config
 from node.disk import LevelDatabase
 from node.plan import DEFAULT_ASSET
 from node.provision import ProvisionedNetwork
-from node.store import LogWrite, OwnSeal, SealedHeader, Store
+from node.records import SealedHeader
+from node.store import LogWrite, OwnSeal, Store
 from tests.integration.harness import Bank
 
 TRANSACTIONS_A_BLOCK = 750

@@ -14,8 +14,8 @@ from ledger.audit_report import Check
 from ledger.certificate import seal_hash
 from ledger.keys import sign
 from node.disk import LevelDatabase
-from node.records import Record, block_key, meta_key, pack_record, seal_key
-from node.store import LogWrite, OwnSeal, SealedHeader, Store
+from node.records import Record, SealedHeader, block_key, meta_key, pack_record, seal_key
+from node.store import LogWrite, OwnSeal, Store
 from tests.unit.api.instant_host import InstantHost
 from tests.unit.cli.conftest import Nostro, document
 from tests.unit.cli.world import World

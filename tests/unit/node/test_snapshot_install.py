@@ -12,7 +12,7 @@ from ledger.codec import encode
 from ledger.records import STATE_PREFIXES
 from ledger.snapshot import CHAIN, SnapshotInvalid, decode_manifest, encode_manifest
 from node.disk import LevelDatabase
-from node.records import CorruptRecord, header_key, meta_key
+from node.records import CorruptRecord, SealedHeader, header_key, meta_key
 from node.snapshot_export import export_items, prove_exported
 from node.snapshot_folder import (
     Chunk,
@@ -25,7 +25,7 @@ from node.snapshot_folder import (
     write_file,
 )
 from node.snapshot_install import SnapshotOvertaken
-from node.store import LogWrite, OwnSeal, SealedHeader, Store
+from node.store import LogWrite, OwnSeal, Store
 from tests.simulation.cluster.database import SimulatedDisk
 from tests.unit.node.harness import Node, new_disk, open_database
 from tests.unit.node.snapshots import grown, install_into, snapshot_of

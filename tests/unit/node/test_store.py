@@ -16,6 +16,7 @@ from node.records import (
     HARD_STATE,
     CorruptRecord,
     Record,
+    SealedHeader,
     block_key,
     header_key,
     meta_key,
@@ -23,7 +24,7 @@ from node.records import (
     seal_key,
     unpack_record,
 )
-from node.store import PRUNED_AT_ONCE, LogWrite, OwnSeal, SealedHeader, Store, WrongStore
+from node.store import PRUNED_AT_ONCE, LogWrite, OwnSeal, Store, WrongStore
 from tests.simulation.cluster.bank import genesis_of
 from tests.simulation.cluster.database import SimulatedDatabase, SimulatedDisk
 from tests.unit.node.harness import Node, new_disk, open_database, reopen
