@@ -15,7 +15,7 @@ from cli.lazy import LazyCommand, LazyGroup
 from cli.times import utc
 
 if TYPE_CHECKING:
-    from wallet.answers import Block, Blocks, Certificate
+    from wallet.answers import Block, Certificate
     from wallet.client import Client
 
 BLOCK_COMMANDS = {
@@ -41,11 +41,8 @@ def list_blocks(before: int | None, limit: int, connection: Connection) -> None:
     """List blocks, newest first."""
     import msgspec
 
-    async def question(client: Client) -> Blocks:
-        return await client.blocks(before=before, limit=limit)
-
     out = output.current()
-    page = connection.ask(question)
+    page = connection.ask(lambda client: client.blocks(before=before, limit=limit))
     rows = [
         (block.height, utc(block.time_ms), block.proposer, block.tx_count, block.hash)
         for block in page.blocks

@@ -7,25 +7,24 @@ named, and `--out` writes a file that goes from bank to bank. It must not know w
 from __future__ import annotations
 
 import asyncio
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli import network_folder, output
+from cli import output
 from cli.connection import Connection, connection_options
 from cli.errors import CommandError
 from cli.exits import Exit
-from cli.transact import Ending, build, carry_out, new_id, show, transact
+from cli.transact import Ending, Make, Signing, carry_out, show, transact
 from cli.transact_options import Options, transact_options
-from cli.wallet_files import WalletFiles, wallet_options
+from cli.wallet_files import WalletFiles, members_passphrase, wallet_options
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    from cli.names import NetworkNames
-    from cli.transact import Wish
     from node.provision import ProvisionedNetwork
     from wallet.client import Client
 
@@ -48,7 +47,7 @@ def decide(
     wallet: WalletFiles,
     options: Options,
     signers: Sequence[str],
-    make: Callable[[Client, NetworkNames, bytes], Awaitable[Wish]],
+    make: Make,
 ) -> None:
     """Carry out what `make` wishes with the signatures of these keys, or of the folder's members."""
     if signers:
@@ -57,32 +56,26 @@ def decide(
     network, passphrase = _folder(connection, wallet)
 
     async def run() -> Ending:
-        from cli.names import from_node
-        from ledger.keys import public_bytes
-        from wallet.payment import sign_draft
-
         async with connection.client() as client:
-            names, tx_id = await from_node(client), new_id()
-            wish = await make(client, names, tx_id)
             keys = _admin_keys(network, passphrase, [member.id for member in await client.members()])
-            draft = build(names, tx_id, wish, [public_bytes(key) for key in keys], options.valid_minutes)
-            if options.out is not None:
-                return Ending(wish, draft)
-            for key in keys:
-                draft = sign_draft(draft, key)
-            return await carry_out(client, wallet, options, wish, draft)
+            return await carry_out(client, wallet, options, make, _signing(keys))
 
     show(asyncio.run(run()), options)
 
 
-async def first_member(client: Client) -> bytes:
-    """The member in whose name a decision is asked for, where nobody says in whose."""
-    members = await client.members()
-    return members[0].id.encode()
+def from_height_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a decision the height from which it holds."""
+    words = "At least 64 blocks after the decision."
+    return click.option("--from-height", type=click.IntRange(1), required=True, help=words)(function)
+
+
+async def author_of(client: Client, by: str | None) -> bytes:
+    """The member in whose name a decision is asked for: the first of all, where nobody says in whose."""
+    return ((await client.members())[0].id if by is None else by).encode()
 
 
 def _folder(connection: Connection, wallet: WalletFiles) -> tuple[ProvisionedNetwork, str]:
-    """The network's folder and what opens its keystores; a network for development carries its passphrase."""
+    """The network's folder and what opens its keystores."""
     from node.provision import load_network
 
     if connection.folder is None:
@@ -92,11 +85,15 @@ def _folder(connection: Connection, wallet: WalletFiles) -> tuple[ProvisionedNet
             Exit.USAGE,
         )
     network = load_network(connection.folder)
-    beside = connection.folder / network_folder.WALLET_FOLDER / network_folder.PASSPHRASE_NAME
-    given = wallet.passphrase_file
-    if given is None and network.development and beside.is_file():
-        given = beside
-    return network, WalletFiles(network.keystore(network.members[0].id), given).passphrase()
+    return network, members_passphrase(network, wallet.passphrase_file)
+
+
+def _signing(keys: Sequence[ec.EllipticCurvePrivateKey]) -> Signing:
+    """How these keys sign, one after the other."""
+    from ledger.keys import public_bytes
+    from wallet.payment import sign_draft
+
+    return Signing([public_bytes(key) for key in keys], lambda draft: reduce(sign_draft, keys, draft))
 
 
 def _admin_keys(

@@ -6,6 +6,7 @@ no command (a test keeps these lines equal to the commands' own). It must not kn
 
 from __future__ import annotations
 
+import functools
 import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +54,21 @@ class LazyGroup(click.Group):
         rows = [(name, entry.summary) for name, entry in self.lazy.items()]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+
+def listing_group(
+    name: str, lazy: Mapping[str, LazyCommand]
+) -> Callable[[Callable[..., None]], click.Command]:
+    """Make a function, with its options, the group `name`; it runs where none of the commands is named."""
+
+    def group(function: Callable[..., None]) -> click.Command:
+        @click.pass_context
+        @functools.wraps(function)
+        def alone(ctx: click.Context, *args: Any, **kwargs: Any) -> None:
+            if ctx.invoked_subcommand is None:
+                function(*args, **kwargs)
+
+        make = click.group(cls=LazyGroup, lazy=lazy, name=name, invoke_without_command=True)
+        return make(alone)
+
+    return group

@@ -12,8 +12,8 @@ import click
 
 from cli import output
 from cli.connection import Connection, connection_options
-from cli.governance import decide, deciding, first_member
-from cli.lazy import LazyCommand, LazyGroup
+from cli.governance import author_of, decide, deciding
+from cli.lazy import LazyCommand, listing_group
 from cli.transact_options import Options
 from cli.wallet_files import WalletFiles
 
@@ -33,21 +33,17 @@ MEMBER_COMMANDS = {
 ROLES = ("voter", "outgoing", "learner")
 
 
-@click.group(cls=LazyGroup, lazy=MEMBER_COMMANDS, name="members", invoke_without_command=True)
+@listing_group("members", MEMBER_COMMANDS)
 @connection_options
 @output.json_option
-@click.pass_context
-def members(ctx: click.Context, connection: Connection) -> None:
+def members(connection: Connection) -> None:
     """List the banks and their nodes, and change which nodes make up the cluster."""
-    if ctx.invoked_subcommand is not None:
-        return
     import msgspec
 
-    async def question(client: Client) -> tuple[tuple[Member, ...], tuple[Node, ...], Membership]:
-        return await asyncio.gather(client.members(), client.nodes(), client.membership())
-
     out = output.current()
-    banks, nodes, found = connection.ask(question)
+    banks, nodes, found = connection.ask(
+        lambda client: asyncio.gather(client.members(), client.nodes(), client.membership())
+    )
     document = {
         "members": msgspec.to_builtins(banks),
         "nodes": msgspec.to_builtins(nodes),
@@ -91,7 +87,7 @@ def register(
     async def wish(client: Client, _names: NetworkNames, _tx_id: bytes) -> Wish:
         known = [known.version for known in await client.nodes() if known.id == node]
         body = SetNode(node, member, public_key(wallet, key), address, known[0] if known else 0)
-        return Wish(await _author(client, by), Kind.SET_NODE, body)
+        return Wish(await author_of(client, by), Kind.SET_NODE, body)
 
     decide(connection, wallet, options, signers, wish)
 
@@ -165,7 +161,7 @@ def _change(
     async def wish(client: Client, _names: NetworkNames, _tx_id: bytes) -> Wish:
         version = (await client.membership()).decision.version
         body = SetMembership(present(add), voting, present(remove), version)
-        return Wish(await _author(client, common["by"]), Kind.SET_MEMBERSHIP, body)
+        return Wish(await author_of(client, common["by"]), Kind.SET_MEMBERSHIP, body)
 
     decide(connection, common["wallet"], options, common["signers"], wish)
 
@@ -175,10 +171,6 @@ async def _look(client: Client) -> tuple[Membership, frozenset[str]]:
     found, cluster = await asyncio.gather(client.membership(), client.cluster())
     peers = {peer.node for peer in cluster.peers if peer.connected}
     return found, frozenset({cluster.node, *peers})
-
-
-async def _author(client: Client, by: str | None) -> bytes:
-    return await first_member(client) if by is None else by.encode()
 
 
 def _show(outlook: WhatIf, quiet: bool) -> None:

@@ -11,15 +11,14 @@ import click
 
 from cli import output
 from cli.connection import Connection, connection_options
-from cli.governance import decide, deciding, first_member
-from cli.lazy import LazyCommand, LazyGroup
+from cli.governance import author_of, decide, deciding, from_height_option
+from cli.lazy import LazyCommand, listing_group
 from cli.transact_options import Options
 from cli.wallet_files import WalletFiles
 
 if TYPE_CHECKING:
     from cli.names import NetworkNames
     from cli.transact import Wish
-    from wallet.answers import ParameterSchedule
     from wallet.client import Client
 
 PARAMETER_COMMANDS = {
@@ -28,22 +27,16 @@ PARAMETER_COMMANDS = {
 NAMES = ("block_bytes", "block_envelopes", "envelope_bytes", "signers")
 
 
-@click.group(cls=LazyGroup, lazy=PARAMETER_COMMANDS, name="parameters", invoke_without_command=True)
+@listing_group("parameters", PARAMETER_COMMANDS)
 @connection_options
 @output.json_option
-@click.pass_context
-def parameters(ctx: click.Context, connection: Connection) -> None:
+def parameters(connection: Connection) -> None:
     """List the parameters that the banks agree on, and change them."""
-    if ctx.invoked_subcommand is not None:
-        return
     import msgspec
 
     out = output.current()
 
-    async def question(client: Client) -> ParameterSchedule:
-        return await client.parameters()
-
-    found = connection.ask(question)
+    found = connection.ask(lambda client: client.parameters())
     columns = ("FROM BLOCK>", *(name.upper().replace("_", " ") + ">" for name in NAMES), "CERTIFICATE RULE")
     rows = [
         (
@@ -66,9 +59,7 @@ def parameters(ctx: click.Context, connection: Connection) -> None:
     type=click.Choice(["majority", "byzantine"]),
     help="How many nodes must sign a certificate.",
 )
-@click.option(
-    "--from-height", type=click.IntRange(1), required=True, help="At least 64 blocks after the decision."
-)
+@from_height_option
 @deciding
 def set_parameters(
     from_height: int,
@@ -96,7 +87,6 @@ def set_parameters(
         rule = CertificateRule[(certificate_rule or newest.certificate_rule).upper()]
         values = {name: getattr(newest, name) if changed[name] is None else changed[name] for name in NAMES}
         body = SetParameters(Parameters(**values, certificate_rule=rule.value), from_height, found.version)
-        author = await first_member(client) if by is None else by.encode()
-        return Wish(author, Kind.SET_PARAMETERS, body)
+        return Wish(await author_of(client, by), Kind.SET_PARAMETERS, body)
 
     decide(connection, wallet, options, signers, wish)

@@ -25,8 +25,7 @@ from cli.wallet_files import WalletFiles, wallet_options
 
 if TYPE_CHECKING:
     from cli.names import NetworkNames
-    from wallet.answers import Answer, Payment
-    from wallet.client import Client
+    from wallet.answers import Payment
 
 PAYMENT_COMMANDS = {
     "build": LazyCommand("cli.payment:build", "Write an unsigned payment to a file; needs no network."),
@@ -149,11 +148,7 @@ def submit(file: Path, connection: Connection, waiting: Waiting) -> None:
     from wallet.payment_file import read_draft
 
     envelope = complete_envelope(read_draft(file))
-
-    async def question(client: Client) -> Answer:
-        return await submit_patiently(client, envelope, waiting)
-
-    answer = connection.ask(question)
+    answer = connection.ask(lambda client: submit_patiently(client, envelope, waiting))
     show_answer(answer, waiting.wait, file if answer.status in ("unknown", "pending") else None, {})
 
 

@@ -5,16 +5,12 @@ It must not know where a node keeps them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from cli import output
 from cli.connection import Connection, connection_options
-
-if TYPE_CHECKING:
-    from wallet.answers import Asset
-    from wallet.client import Client
 
 
 @click.command()
@@ -24,11 +20,8 @@ def assets(connection: Connection) -> None:
     """List the assets."""
     import msgspec
 
-    async def question(client: Client) -> tuple[Asset, ...]:
-        return tuple(await client.assets())
-
     out = output.current()
-    found = connection.ask(question)
+    found = connection.ask(lambda client: client.assets())
     rows = [(asset.code, asset.scale, asset.issuer, asset.account) for asset in found]
     columns = ("ASSET", "DECIMALS>", "ISSUER", "ISSUANCE ACCOUNT")
     out.result({"assets": msgspec.to_builtins(found)}, lambda: out.table(columns, rows))

@@ -11,15 +11,14 @@ import click
 
 from cli import output
 from cli.connection import Connection, connection_options
-from cli.governance import decide, deciding, first_member
-from cli.lazy import LazyCommand, LazyGroup
+from cli.governance import author_of, decide, deciding, from_height_option
+from cli.lazy import LazyCommand, listing_group
 from cli.transact_options import Options
 from cli.wallet_files import WalletFiles
 
 if TYPE_CHECKING:
     from cli.names import NetworkNames
     from cli.transact import Wish
-    from wallet.answers import RulesSchedule
     from wallet.client import Client
 
 RULES_COMMANDS = {
@@ -27,31 +26,23 @@ RULES_COMMANDS = {
 }
 
 
-@click.group(cls=LazyGroup, lazy=RULES_COMMANDS, name="rules", invoke_without_command=True)
+@listing_group("rules", RULES_COMMANDS)
 @connection_options
 @output.json_option
-@click.pass_context
-def rules(ctx: click.Context, connection: Connection) -> None:
+def rules(connection: Connection) -> None:
     """Show which rules blocks follow, and activate newer ones."""
-    if ctx.invoked_subcommand is not None:
-        return
     import msgspec
 
     out = output.current()
 
-    async def question(client: Client) -> RulesSchedule:
-        return await client.rules()
-
-    found = connection.ask(question)
+    found = connection.ask(lambda client: client.rules())
     rows = [(entry.from_height, entry.rules) for entry in found.schedule]
     out.result(msgspec.to_builtins(found), lambda: out.table(("FROM BLOCK>", "RULES>"), rows))
 
 
 @click.command(name="set")
 @click.argument("version", type=click.IntRange(1, 65_535))
-@click.option(
-    "--from-height", type=click.IntRange(1), required=True, help="At least 64 blocks after the decision."
-)
+@from_height_option
 @deciding
 def set_rules(
     version: int,
@@ -71,6 +62,6 @@ def set_rules(
 
     async def wish(client: Client, _names: NetworkNames, _tx_id: bytes) -> Wish:
         body = SetRules(version, from_height, (await client.rules()).version)
-        return Wish(await first_member(client) if by is None else by.encode(), Kind.SET_RULES, body)
+        return Wish(await author_of(client, by), Kind.SET_RULES, body)
 
     decide(connection, wallet, options, signers, wish)

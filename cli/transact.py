@@ -10,7 +10,7 @@ import asyncio
 import os
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cli import output
 from cli.answers import exit_of, show_answer, show_simulated
@@ -50,6 +50,18 @@ class Wish:
     keep: Callable[[], None] | None = None
 
 
+Make: TypeAlias = "Callable[[Client, NetworkNames, bytes], Awaitable[Wish]]"
+"""What a command wishes, once it knows the network and the transaction's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """The public keys that are to sign a draft (65 bytes each), and what signs it with all of them."""
+
+    keys: Sequence[bytes]
+    sign: Callable[[Draft], Draft]
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """What came of a wish: a draft to be written, or else a simulated outcome, or an answer."""
@@ -66,7 +78,7 @@ def transact(
     wallet: WalletFiles,
     options: Options,
     signers: Sequence[str],
-    make: Callable[[Client, NetworkNames, bytes], Awaitable[Wish]],
+    make: Make,
 ) -> None:
     """Carry out what `make` wishes once it knows the network and the transaction's id; end with the outcome.
 
@@ -76,19 +88,25 @@ def transact(
 
     async def run() -> Ending:
         async with connection.client(min(READ_TIMEOUT_MS, options.waiting.timeout_ms)) as client:
-            names, tx_id = await from_node(client), new_id()
-            wish = await make(client, names, tx_id)
-            draft = build(names, tx_id, wish, keys, options.valid_minutes)
-            if options.out is not None:
-                return Ending(wish, draft)
-            return await carry_out(client, wallet, options, wish, sign(wallet, draft, signers))
+            signing = Signing(keys, lambda draft: sign(wallet, draft, signers))
+            return await carry_out(client, wallet, options, make, signing)
 
     show(asyncio.run(run()), options)
 
 
 async def carry_out(
-    client: Client, wallet: WalletFiles, options: Options, wish: Wish, draft: Draft
+    client: Client, wallet: WalletFiles, options: Options, make: Make, signing: Signing
 ) -> Ending:
+    """Build what is wished; then leave it as a draft for a file, or sign it and simulate or submit it."""
+    names, tx_id = await from_node(client), new_id()
+    wish = await make(client, names, tx_id)
+    draft = build(names, tx_id, wish, signing.keys, options.valid_minutes)
+    if options.out is not None:
+        return Ending(wish, draft)
+    return await _send(client, wallet, options, wish, signing.sign(draft))
+
+
+async def _send(client: Client, wallet: WalletFiles, options: Options, wish: Wish, draft: Draft) -> Ending:
     """Simulate or submit a signed draft."""
     from wallet.payment import complete_envelope
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric import ec
 
+    from node.provision import ProvisionedNetwork
     from wallet.keystore import Keystore
 
 # A longer passphrase file is some other file.
@@ -97,6 +98,14 @@ def _beside(keystore: Path) -> Path | None:
         return None
     path = keystore.parent / network_folder.PASSPHRASE_NAME
     return path if path.exists() else None
+
+
+def members_passphrase(network: ProvisionedNetwork, given: Path | None) -> str:
+    """What opens the members' keystores in a network's folder: one for development carries its passphrase."""
+    beside = network.directory / network_folder.WALLET_FOLDER / network_folder.PASSPHRASE_NAME
+    if given is None and network.development and beside.is_file():
+        given = beside
+    return WalletFiles(network.keystore(network.members[0].id), given).passphrase()
 
 
 def read_passphrase(path: Path) -> str:

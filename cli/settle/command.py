@@ -122,9 +122,8 @@ def settle(
 
 
 def _network(connection: Connection, passphrase_file: Path | None) -> tuple[ProvisionedNetwork, str]:
-    """The network's folder and what opens its keystores; a network for development carries its passphrase."""
-    from cli import network_folder
-    from cli.wallet_files import WalletFiles
+    """The network's folder and what opens its keystores."""
+    from cli.wallet_files import members_passphrase
     from node.provision import load_network
 
     if connection.folder is None:
@@ -134,11 +133,7 @@ def _network(connection: Connection, passphrase_file: Path | None) -> tuple[Prov
             Exit.USAGE,
         )
     network = load_network(connection.folder)
-    of_network = network.directory / network_folder.WALLET_FOLDER / network_folder.PASSPHRASE_NAME
-    if passphrase_file is None and network.development and of_network.is_file():
-        passphrase_file = of_network
-    keystore = network.keystore(network.members[0].id)
-    return network, WalletFiles(keystore, passphrase_file).passphrase()
+    return network, members_passphrase(network, passphrase_file)
 
 
 async def _settle(
