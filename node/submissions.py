@@ -15,8 +15,9 @@ from ledger.view import Seen
 from node.admission import Admission, Refusal, executed_result, refused, repeated_result, why_not_now
 from node.copies import Taken, may_be_executed
 from node.executor import Done
+from node.forwarding import Forwarding
 from node.mempool import Full, Mempool, Pending
-from node.messages import MAX_FORWARDED_ENVELOPES, Forward, Refused
+from node.messages import Forward, Refused
 from node.ports import Clock, Log, Peers
 from node.results import Stage, SubmitResult
 from node.standing import Standing
@@ -25,19 +26,12 @@ from node.waiters import Report, Waiters
 
 MAX_VERIFYING = 20_000
 """Envelopes waiting for the verify worker; more are refused as overload."""
-FORWARD_BYTES = 1024 * 1024
-"""Envelope bytes a forwarding message, about."""
-FORWARD_AGAIN_MS = 3_000
-"""What was forwarded and isn't executed after this long is forwarded again."""
 PASSED_OVER_MS = 5_000
 """A leader that executes what came so much later than something it was given passes that over."""
 EXPIRY_GRACE_MS = 5_000
 """What has expired stays in the pool this long: a block that holds it may be under way."""
 MAX_PUT_OFF = 10_000
 """Envelopes whose refusal the leader puts off until it has executed more; others are refused as overload."""
-TRY_AGAIN = frozenset({Outcome.OVERLOADED, Outcome.TOO_MANY_PENDING, Outcome.NOT_YET_VALID, Outcome.STOPPING})
-"""Refusals by the leader that say nothing of the transaction: it stays, and is forwarded again."""
-OUTCOME_NUMBERS = frozenset(int(outcome) for outcome in Outcome)
 
 NO_QUORUM = Refusal(
     Outcome.NO_QUORUM, "no majority of nodes follows a leader now; this node holds it, and it may happen yet"
@@ -87,12 +81,9 @@ class Submissions:
     def __init__(self, parts: Parts) -> None:
         """None yet."""
         self._parts = parts
-        self._unsent: dict[bytes, None] = {}
-        self._sent: dict[bytes, int] = {}
-        self._number = 0
+        self._forwarding = Forwarding(parts.boot, parts.mempool, parts.standing, parts.clock, parts.peers)
         self._executed_term = 0
         self._taken = Taken()
-        self._refusals: dict[tuple[str, bytes, int], list[tuple[bytes, int]]] = {}
         self._put_off: deque[PutOff] = deque()
         self._lent_put_off: set[bytes] = set()
         self.refused_count = 0
@@ -117,15 +108,7 @@ class Submissions:
 
     def take_refusals(self, message: Refused) -> None:
         """The leader leaves these out: the end of what it was given last, now or soon (see node.copies)."""
-        if message.boot != self._parts.boot:
-            return
-        for signing_hash, number in message.refusals:
-            pending = self._parts.mempool.get(signing_hash)
-            if pending is None or number not in OUTCOME_NUMBERS or number in TRY_AGAIN:
-                continue
-            if pending.given_number != message.number:
-                continue
-            pending.verdict = Outcome(number)
+        for pending in self._forwarding.refused(message):
             self._end_if_final(pending)
 
     def simulate(self, raw: bytes, report: Report) -> None:
@@ -148,8 +131,7 @@ class Submissions:
             pending = mempool.remove(signing_hash)
             if pending is not None:
                 newest_ms = pending.arrived_ms
-                self._unsent.pop(signing_hash, None)
-                self._sent.pop(signing_hash, None)
+                self._forwarding.forget(signing_hash)
             if waiters.is_waited_for(signing_hash):
                 # Whoever waits for this content came before it first stood on the chain: it is no duplicate.
                 outcome = done.executed.outcomes[index][0]
@@ -174,8 +156,7 @@ class Submissions:
         put_off, self._put_off = self._put_off, deque()
         for late in put_off:
             self._judge_now(late)
-        self._unsent = {pending.envelope.signing_hash: None for pending in self._parts.mempool.held()}
-        self._sent = {}
+        self._forwarding.begin_again()
 
     def quorum_lost(self) -> None:
         """Tell all who wait that nobody can decide now; what they submitted stays held."""
@@ -186,26 +167,11 @@ class Submissions:
 
     def flush(self) -> None:
         """Send what has gathered: refusals to forwarders, and what is held to the leader."""
-        for (sender, boot, number), refusals in self._refusals.items():
-            self._parts.peers.send(sender, Refused(boot, number, tuple(refusals)))
-        self._refusals = {}
-        standing = self._parts.standing
-        if standing.leads:
-            self._unsent.clear()
-        elif standing.leader_id is not None and self._unsent:
-            self._forward(standing.leader_id)
+        self._forwarding.flush()
 
     def tick(self) -> None:
         """Forward again what the leader has had for long."""
-        now_ms = self._parts.clock.monotonic_ms()
-        late: list[bytes] = []
-        for signing_hash, sent_ms in self._sent.items():
-            if now_ms - sent_ms < FORWARD_AGAIN_MS:
-                break
-            late.append(signing_hash)
-        for signing_hash in late:
-            del self._sent[signing_hash]
-            self._unsent[signing_hash] = None
+        self._forwarding.tick()
 
     def sweep(self) -> None:
         """Drop what expired a while ago by this node's clock and stands in no block that it knows of."""
@@ -370,7 +336,7 @@ class Submissions:
         pending = parts.mempool.add(envelope, member, parts.clock.monotonic_ms())
         pending.lent = origin.report is None
         if not parts.standing.leads:
-            self._unsent[envelope.signing_hash] = None
+            self._forwarding.add(envelope.signing_hash)
         if origin.report is not None:
             self._wait(envelope, origin.report)
 
@@ -391,8 +357,7 @@ class Submissions:
         if origin.report is not None:
             origin.report(refused(envelope, refusal))
         if origin.message is not None:
-            key = (origin.sender, origin.message.boot, origin.message.number)
-            self._refusals.setdefault(key, []).append((envelope.signing_hash, int(refusal.outcome)))
+            self._forwarding.refuse(origin.sender, origin.message, envelope.signing_hash, refusal.outcome)
 
     def _end_if_final(self, pending: Pending) -> None:
         """Tell a leader's refusal once no copy from an earlier term can be executed (see node.copies)."""
@@ -411,8 +376,7 @@ class Submissions:
     def _drop(self, envelope: Envelope, refusal: Refusal) -> None:
         self.refused_count += 1
         self._parts.mempool.remove(envelope.signing_hash)
-        self._unsent.pop(envelope.signing_hash, None)
-        self._sent.pop(envelope.signing_hash, None)
+        self._forwarding.forget(envelope.signing_hash)
         self._parts.waiters.refuse(envelope.signing_hash, refused(envelope, refusal))
 
     def _simulated(self, envelope: Envelope, reason: str | None, report: Report) -> None:
@@ -426,25 +390,6 @@ class Submissions:
         payload = envelope.payload
         outcome = parts.admission.preview(envelope)
         report(SubmitResult(Stage.PENDING, payload.author, payload.tx_id, outcome))
-
-    def _forward(self, leader: str) -> None:
-        """Send the first of what is unsent; the rest goes with the next turns."""
-        raws: list[bytes] = []
-        term = self._parts.standing.term
-        self._number += 1
-        size = 0
-        now_ms = self._parts.clock.monotonic_ms()
-        while self._unsent and len(raws) < MAX_FORWARDED_ENVELOPES and size < FORWARD_BYTES:
-            signing_hash = next(iter(self._unsent))
-            del self._unsent[signing_hash]
-            pending = self._parts.mempool.get(signing_hash)
-            if pending is not None:
-                pending.given_term, pending.given_number, pending.verdict = term, self._number, None
-                raws.append(pending.envelope.raw)
-                size += len(pending.envelope.raw)
-                self._sent[signing_hash] = now_ms
-        if raws:
-            self._parts.peers.send(leader, Forward(term, self._parts.boot, self._number, tuple(raws)))
 
 
 def refused_unread(refusal: Refusal) -> SubmitResult:

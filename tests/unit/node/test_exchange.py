@@ -4,11 +4,12 @@ over.
 
 from ledger.codec import encode
 from ledger.keys import sign, tagged_hash
+from node.forwarding import FORWARD_AGAIN_MS
 from node.messages import AskTransfer, Forward, NeedSeals, SealShare
 from node.records import EVIDENCE
 from node.results import Stage, SubmitResult
 from node.seal_exchange import ANSWERED_SEALS
-from node.submissions import FORWARD_AGAIN_MS, PASSED_OVER_MS
+from node.submissions import PASSED_OVER_MS
 from tests.simulation.cluster.bank import key_of
 from tests.unit.node.harness import ALWAYS, Network, Node
 

@@ -7,9 +7,10 @@ import pytest
 from ledger.outcome import Outcome
 from node import submissions
 from node.copies import MAX_FORWARDERS, Taken
+from node.forwarding import FORWARD_AGAIN_MS
 from node.messages import Forward, Refused
 from node.results import Stage, SubmitResult
-from node.submissions import EXPIRY_GRACE_MS, FORWARD_AGAIN_MS
+from node.submissions import EXPIRY_GRACE_MS
 from tests.unit.node.harness import NOW_MS, Network, Node
 from tests.unit.node.test_driver import issue, open_anna, pay, tx
 
