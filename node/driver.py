@@ -12,9 +12,10 @@ from consensus.raft import Role
 from ledger.state import State
 from node.admission import Admission
 from node.barriers import Barriers
-from node.certifying import Certifying
 from node.driver_config import DriverConfig, Ports
-from node.executor import Done, Executor
+from node.driver_parts import Core, make_executor, make_seals, make_submissions, make_watch
+from node.driver_status import driver_status
+from node.executor import Done
 from node.halting import MUST_STOP, stop_word
 from node.handover import Handover, HandoverParts
 from node.heights import Heights
@@ -34,15 +35,13 @@ from node.messages import (
     SealShare,
 )
 from node.raft_loop import Hooks, RaftLoop
-from node.results import DriverStatus, PeerView, StopReason, SubmitResult
+from node.results import DriverStatus, StopReason, SubmitResult
 from node.rules_watch import RulesWatch
-from node.seal_exchange import ExchangeParts, SealExchange
-from node.standing import Standing, membership_status
+from node.standing import Standing
 from node.store import Store
-from node.submissions import STOPPING, Parts, Submissions, refused_unread
+from node.submissions import STOPPING, refused_unread
 from node.verifier import Verified, Verifier
 from node.waiters import Waiters
-from node.watch import Watch, WatchParts
 
 __all__ = ["Driver", "DriverConfig", "Ports"]
 
@@ -228,45 +227,20 @@ class Driver:
 
     def status(self) -> DriverStatus:
         """Where the node stands."""
-        raft = self._raft.status()
-        connected = self._ports.peers.connected()
-        matches = {peer.id: peer.match for peer in raft.peers}
-        membership = self._executed.registry.membership.membership
-        peers = tuple(
-            PeerView(
-                node,
-                node in connected,
-                matches.get(node, 0),
-                self._marks.sealed_height(node),
-                membership.votes(node),
-            )
-            for node in membership.nodes
-            if node != self._config.node_id
-        )
-        return DriverStatus(
-            node_id=self._config.node_id,
-            role=raft.role.value,
-            term=raft.term,
-            leader_id=raft.leader_id,
-            has_quorum=self._standing.has_quorum,
-            last_height=raft.last_index,
-            committed_height=raft.commit,
-            executed_height=self.executed_height,
-            certified_height=self.certified_height,
-            executed_time_ms=self._executed.progress.time_ms,
-            pending=len(self._mempool),
-            pending_bytes=self._mempool.size_bytes,
-            membership=membership_status(self._config.node_id, self._executed),
-            peers=peers,
-            missing_rules=self._rules.missing,
-            counters=dict(self.counters)
-            | {
-                "refused_by_node": self._submissions.refused_count,
-                "forwards_dropped": self._submissions.dropped_count,
-                "seals_refused": self._seals.refused_count,
-                "appends_dropped": self._loop.appends_dropped,
-                "blocks_proposed": self._loop.proposer.proposed_count,
-            },
+        counts = {
+            "refused_by_node": self._submissions.refused_count,
+            "forwards_dropped": self._submissions.dropped_count,
+            "seals_refused": self._seals.refused_count,
+            "appends_dropped": self._loop.appends_dropped,
+            "blocks_proposed": self._loop.proposer.proposed_count,
+        }
+        return driver_status(
+            self._core,
+            self._raft.status(),
+            self._mempool,
+            self._marks,
+            self._rules.missing,
+            dict(self.counters) | counts,
         )
 
     # One turn: everything that can be done now is done, in this order.
@@ -294,7 +268,8 @@ class Driver:
 
     def _hand_over_if_let_go(self) -> None:
         """A leader that won't vote any more lets one who will end the change of membership."""
-        if self._raft.role is Role.LEADER and must_hand_over(self._raft.status()):
+        raft = self._raft
+        if raft.role is Role.LEADER and raft.membership.outgoing and must_hand_over(raft.status()):
             self._guarded(self._handover.give_away)
 
     def _lead_changed(self) -> None:
@@ -383,6 +358,7 @@ class Driver:
 
     def _make_parts(self) -> None:
         config, ports, store = self._config, self._ports, self._store
+        self._core = Core(config, ports, store, self._standing, self.counters, lambda: self._executed)
         self._verified = Verified()
         self._rules = RulesWatch(config.rules, ports.log)
         self._mempool = Mempool(config.mempool)
@@ -395,19 +371,14 @@ class Driver:
         self._barriers = Barriers(
             config.boot, self._raft.read_index, 2 * config.election_ticks * config.tick_ms
         )
-        self._executor = Executor(
-            self._state,
-            store,
-            (config.node_id, config.key),
-            config.rules,
-            ports.execute,
-            self._on_executed,
-            self._failed,
-        )
-        self._seals = self._make_seals()
+        self._executor = make_executor(self._core, self._state, self._on_executed, self._failed)
+        self._seals = make_seals(self._core, self._marks)
         self._admission = Admission(store, self._mempool, config.rules, lambda: self._executed)
-        self._submissions = self._make_submissions()
-        self._watch = self._make_watch()
+        verifier = Verifier(ports.verify, self._verified, self._failed, self._turn)
+        self._submissions = make_submissions(
+            self._core, self._raft, self._admission, self._mempool, self._waiters, verifier
+        )
+        self._watch = make_watch(self._core, self._raft, self._submissions, self._handover)
 
     def _hooks(self) -> Hooks:
         """What Raft's side of the node calls; parts that are made later are looked up when it does."""
@@ -423,49 +394,4 @@ class Driver:
             guarded=self._guarded,
             halted=lambda: self._halted,
             failed=self._failed,
-        )
-
-    def _make_seals(self) -> SealExchange:
-        parts = ExchangeParts(
-            node_id=self._config.node_id,
-            members=lambda: self._executed.registry.membership.membership.nodes,
-            store=self._store,
-            marks=self._marks,
-            peers=self._ports.peers,
-            log=self._ports.log,
-            certifying=lambda: Certifying(self._executed.registry, self._executed.progress.height),
-        )
-        return SealExchange(parts, self._executed.progress.height, self._standing.certified)
-
-    def _make_submissions(self) -> Submissions:
-        ports = self._ports
-        verifier = Verifier(ports.verify, self._verified, self._failed, self._turn)
-        return Submissions(
-            Parts(
-                boot=self._config.boot,
-                admission=self._admission,
-                mempool=self._mempool,
-                verifier=verifier,
-                waiters=self._waiters,
-                standing=self._standing,
-                clock=ports.clock,
-                peers=ports.peers,
-                log=ports.log,
-                log_end=lambda: self._raft.last_index,
-            )
-        )
-
-    def _make_watch(self) -> Watch:
-        return Watch(
-            WatchParts(
-                raft=self._raft,
-                store=self._store,
-                standing=self._standing,
-                clock=self._ports.clock,
-                log=self._ports.log,
-                counters=self.counters,
-                patience_ticks=self._config.election_ticks // 2,
-                quorum_lost=self._submissions.quorum_lost,
-                ask_transfer=self._handover.ask,
-            )
         )

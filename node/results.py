@@ -54,8 +54,8 @@ class SubmitResult(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class StopReason:
-    """Why a node stopped itself. `word` is one of fork, divergence, invariant, disk, corrupt, lost_state,
-    worker.
+    """Why a node stopped itself. `word` is one of fork, divergence, invariant, rules, disk, corrupt,
+    lost_state, worker.
     """
 
     word: str

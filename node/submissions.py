@@ -18,7 +18,7 @@ from node.executor import Done
 from node.forwarding import Forwarding
 from node.mempool import Full, Mempool, Pending
 from node.messages import Forward, Refused
-from node.ports import Clock, Log, Peers
+from node.ports import Clock, Peers
 from node.results import Stage, SubmitResult
 from node.standing import Standing
 from node.verifier import Verifier
@@ -71,7 +71,6 @@ class Parts:
     standing: Standing
     clock: Clock
     peers: Peers
-    log: Log
     log_end: Callable[[], int]
 
 
