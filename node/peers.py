@@ -26,6 +26,7 @@ from consensus.errors import MalformedMessage
 from node import tls
 from node.messages import Hello, NodeMessage, decode_node_message, encode_node_message
 from node.ports import Log, Random
+from node.refusals import Refusals
 
 PEER_PATH = "/peer/v1"
 FRAME_BYTES = 4 * 1024 * 1024
@@ -39,8 +40,6 @@ FIRST_BACKOFF_S = 0.05
 LONGEST_BACKOFF_S = 2.0
 SENDER = web.RequestKey("sender", str)
 """Under this key a request carries the id of the node that its certificate names."""
-REFUSAL_LOG_INTERVAL_S = 1.0
-"""A stranger who keeps knocking gets one line a second in the log; the metric counts all."""
 
 
 class Handlers(Protocol):
@@ -62,7 +61,7 @@ class Handlers(Protocol):
 @dataclass(frozen=True, slots=True)
 class PeerSettings:
     """Who this node is to its peers. `known` gives the address of every node of the chain that may be linked
-    to now, by node id.
+    to now, by node id; `knocked` hears of others whose certificate is of this network.
     """
 
     node: str
@@ -72,6 +71,7 @@ class PeerSettings:
     known: Callable[[], Mapping[str, str]]
     queue_bytes: int
     message_bytes: int
+    knocked: Callable[[str], None] = lambda node: None
 
 
 @dataclass(slots=True)
@@ -127,7 +127,7 @@ class PeerLinks:
         self._incoming: set[web.WebSocketResponse] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._routes: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {}
-        self._last_refusal_logged = 0.0
+        self._refusals = Refusals(log, time.monotonic)
         self._frames: msgspec.msgpack.Decoder[list[msgspec.Raw]] = msgspec.msgpack.Decoder(list[msgspec.Raw])
 
     @property
@@ -327,6 +327,7 @@ class PeerLinks:
             self._refuse(None, f"the certificate names no node of {self._settings.network}: {sorted(names)}")
         elif sender == self._settings.node or sender not in self._settings.known():
             self._refuse(sender, "this node is not on the chain, or it is this very node")
+            self._settings.knocked(sender)
             return None
         return sender
 
@@ -373,10 +374,7 @@ class PeerLinks:
 
     def _refuse(self, peer: str | None, reason: str) -> None:
         self.counters.refused += 1
-        now = time.monotonic()
-        if now - self._last_refusal_logged >= REFUSAL_LOG_INTERVAL_S:
-            self._last_refusal_logged = now
-            self._log.warning("peer_refused", peer=peer, reason=reason, refused_so_far=self.counters.refused)
+        self._refusals.say(peer, reason, self.counters.refused)
 
 
 def raise_what_it_raised(task: asyncio.Task[None]) -> None:

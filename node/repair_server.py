@@ -1,4 +1,4 @@
-"""Blocks and certificates given to nodes whose own are damaged, over the peers' port.
+"""Blocks, certificates and introductions given to nodes that lack them, over the peers' port.
 
 It must not know who may ask (the peers' port does), nor why.
 """
@@ -14,6 +14,7 @@ from ledger.codec import encode
 from ledger.handovers import HandoverMissing, handovers_below
 from ledger.registry import Registry
 from node.halting import MUST_STOP
+from node.introductions import VOTERS_PATH, introduce
 from node.repair import BLOCK_PATH, PROOF_PATH, CertifiedTip
 from node.store import Store
 
@@ -43,7 +44,11 @@ class RepairServer:
 
     def routes(self) -> dict[str, Handler]:
         """What is to be answered at which path."""
-        return {BLOCK_PATH: self._answer_block, PROOF_PATH: self._answer_proof}
+        return {
+            BLOCK_PATH: self._answer_block,
+            PROOF_PATH: self._answer_proof,
+            VOTERS_PATH: self._answer_voters,
+        }
 
     def block(self, height: int) -> bytes | None:
         """An executed block, if its body is held; raises CorruptRecord."""
@@ -65,17 +70,27 @@ class RepairServer:
             return None
         return encode(CertifiedTip(handovers, decode_certificate(found[1])))
 
+    def voters(self) -> bytes | None:
+        """Who certifies now, with what proves it; None where it can't be. Raises CorruptRecord."""
+        return introduce(self._registry(), self._executed(), self._store.certificate)
+
     async def _answer_block(self, request: web.Request) -> web.StreamResponse:
-        return self._answered(request, self.block)
+        return self._answered_at(request, self.block)
 
     async def _answer_proof(self, request: web.Request) -> web.StreamResponse:
-        return self._answered(request, self.proof)
+        return self._answered_at(request, self.proof)
 
-    def _answered(self, request: web.Request, find: Callable[[int], bytes | None]) -> web.StreamResponse:
+    async def _answer_voters(self, request: web.Request) -> web.StreamResponse:
+        return self._answered(self.voters)
+
+    def _answered_at(self, request: web.Request, find: Callable[[int], bytes | None]) -> web.StreamResponse:
         text = request.match_info["height"]
         is_height = text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
+        return self._answered(lambda: find(int(text)) if is_height else None)
+
+    def _answered(self, find: Callable[[], bytes | None]) -> web.StreamResponse:
         try:
-            body = find(int(text)) if is_height else None
+            body = find()
         except MUST_STOP as error:
             self._damaged(error)
             return web.Response(status=503, text="This node's own store is damaged.\n")

@@ -27,6 +27,25 @@ def test_the_chain_and_the_own_configuration_say_where_a_node_is() -> None:
     assert book.addresses == {"n0": "n0:7000", "n1": "elsewhere:7000", "n9": "new:1"}
 
 
+def test_who_was_introduced_is_known_until_the_chain_says_more() -> None:
+    """Nobody who is known moves by it, and nobody whom the chain has retired comes back by it."""
+    node = Node("n0", 3)
+    registry = node.driver.executed.registry
+    book = AddressBook(decode_genesis(node.genesis_raw).nodes, {"n9": "new:1"})
+    retired = registry.with_change(Change(2, ("n0", "n1"), (), ()), 9)
+    book.follow(retired)
+    assert not book.is_stranger("n2")
+    assert book.is_stranger("n5")
+    said = dict.fromkeys(("n1", "n2", "n5", "n9"), "said:1")
+    assert book.introduce(said) == {"n5"}
+    assert book.introduce(said) == frozenset()
+    assert book.addresses == {"n0": "n0:7000", "n1": "n1:7000", "n5": "said:1", "n9": "new:1"}
+
+    n5 = NodeRecord("n5", "bank0", bytes(65), "n5:7000", registry.nodes["n0"].status, 1, 9)
+    book.follow(retired.with_node(n5))
+    assert book.addresses["n5"] == "n5:7000"
+
+
 def _at(node: NodeRecord, address: str) -> NodeRecord:
     body = SetNode(node.id, node.member, node.key, address, node.version)
     return NodeRecord(

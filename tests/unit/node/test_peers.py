@@ -122,10 +122,11 @@ class Node:
         *,
         queue_bytes: int = 8 * MEBIBYTE,
         message_bytes: int = 8 * MEBIBYTE,
+        knocked: Callable[[str], None] = lambda node: None,
     ) -> None:
-        settings = PeerSettings(
-            node, NETWORK, NETWORK_ID, node_files(folder, node), lambda: known, queue_bytes, message_bytes
-        )
+        made = node_files(folder, node)
+        limits = (queue_bytes, message_bytes)
+        settings = PeerSettings(node, NETWORK, NETWORK_ID, made, lambda: known, *limits, knocked)
         self.log = Lines()
         self.links = PeerLinks(settings, SeededRandom(), self.log)
         self.recorder = Recorder(self.links, node)
@@ -277,11 +278,14 @@ def test_nothing_is_queued_for_a_peer_without_a_link(tmp_path: Path) -> None:
 
 
 async def _knock(
-    folder: Path, context_files: tls.TlsFiles | None, frames: list[bytes]
+    folder: Path,
+    context_files: tls.TlsFiles | None,
+    frames: list[bytes],
+    knocked: Callable[[str], None] = lambda node: None,
 ) -> tuple[int | str, dict[str, Any]]:
     """Dial a node as a stranger; give the status, close or error that came back, and what the log says."""
     listener, address = listen()
-    alpha = Node(folder, "alpha-1", {"alpha-1": address, "bravo-1": "127.0.0.1:1"})
+    alpha = Node(folder, "alpha-1", {"alpha-1": address, "bravo-1": "127.0.0.1:1"}, knocked=knocked)
     await alpha.links.start(listener, alpha.recorder)
     context = tls.trusting_context(folder / "alpha-1.ca")
     if context_files is not None:
@@ -321,8 +325,10 @@ def test_a_stranger_without_a_certificate_of_this_network_gets_no_link(tmp_path:
 
 
 def test_a_good_certificate_of_a_node_that_is_not_on_the_chain_is_refused(tmp_path: Path) -> None:
-    """The CA alone lets nobody in: the chain says who is a node."""
-    got, fields = asyncio.run(_knock(tmp_path, node_files(tmp_path, "zulu-1"), []))
+    """The CA alone lets nobody in: the chain says who is a node. But who knocked is told."""
+    knocked: list[str] = []
+    got, fields = asyncio.run(_knock(tmp_path, node_files(tmp_path, "zulu-1"), [], knocked.append))
+    assert knocked == ["zulu-1"]
     assert got == 403
     assert fields["peer"] == "zulu-1"
 

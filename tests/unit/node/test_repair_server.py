@@ -12,6 +12,7 @@ from ledger.state import load_progress
 from node import tls
 from node.data_switch import suspect_file
 from node.disk import LevelDatabase
+from node.introductions import VOTERS_PATH, introduced
 from node.joining import Joiner, open_store
 from node.records import CorruptRecord, block_key
 from node.repair import BLOCK_PATH, PROOF_PATH, NotRepaired
@@ -55,8 +56,10 @@ def test_executed_blocks_and_proofs_are_given(tmp_path: Path) -> None:
     """A proof is of the height that is asked for, or of the highest where none is so high."""
     node = grown(4)
     height = node.driver.executed_height
-    paths = [BLOCK_PATH.format(height=2), *(PROOF_PATH.format(height=of) for of in (2, height, 10**17))]
-    (block, low, high, beyond), met = served(tmp_path, node, paths)
+    proofs = [PROOF_PATH.format(height=of) for of in (2, height, 10**17)]
+    paths = [BLOCK_PATH.format(height=2), *proofs, VOTERS_PATH]
+    (block, low, high, beyond, voters), met = served(tmp_path, node, paths)
+    assert introduced(node.genesis_raw, voters.body) == {"n0": "n0:7000"}
     entry = node.store.entry(2)
     assert entry is not None
     assert (block.status, block.body) == (200, entry.data)
