@@ -9,24 +9,13 @@ from cli import output
 SHELLS = ("bash", "zsh", "fish")
 
 
-def installed_version() -> str:
-    """The version of this program: of the installed package, or of the source tree that it runs from."""
-    import tomllib
-    from importlib import metadata
-    from pathlib import Path
-
-    try:
-        return metadata.version("nostro")
-    except metadata.PackageNotFoundError:
-        project = Path(__file__).parent.parent / "pyproject.toml"
-        return str(tomllib.loads(project.read_text())["project"]["version"])
-
-
 @click.command()
 @output.json_option
 def version() -> None:
     """Print the version."""
     import platform
+
+    from node.version import installed_version
 
     out = output.current()
     document = {"version": installed_version(), "python": platform.python_version()}

@@ -10,15 +10,10 @@ import asyncio
 import contextlib
 import datetime
 import gc
-import os
-import resource
-import socket
 import sys
-import tomllib
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import TextIO, TypeVar
 
@@ -26,8 +21,6 @@ import uvloop
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from api.app import create_app
-from ledger.codec import Malformed
-from ledger.genesis import Genesis, decode_genesis
 from ledger.genesis import network_id as network_id_of
 from ledger.keys import public_bytes
 from ledger.view import StateCorrupted
@@ -37,14 +30,15 @@ from node.admin import AdminQuestions, AdminServer
 from node.api_server import serve_api
 from node.certificates import Certificates
 from node.clock import SystemClock, SystemRandom
-from node.config import ConfigError, Listen, NodeConfig, load_config
+from node.config import ConfigError, NodeConfig, load_config
 from node.data_switch import served_folder, suspect_file
-from node.disk import StoreError
+from node.disk import LevelDatabase, StoreError
 from node.driver import Driver, DriverConfig, Ports
 from node.halting import CORRUPT
 from node.health import node_report, why_not_ready
 from node.joining import BuiltStore, Joiner, install, look_out, open_store
 from node.logs import BindableLog, open_log
+from node.machine import CannotStart, Given, api_files, given_to, node_files, raise_file_limit
 from node.mempool import MempoolLimits
 from node.metrics import Metrics
 from node.peers import PeerLinks, PeerSettings, raise_what_it_raised
@@ -57,8 +51,9 @@ from node.service import About, NodeService
 from node.snapshot_fetch import PeerClient
 from node.snapshot_server import SnapshotServer
 from node.stop import StopRequest
-from node.store import WrongStore
-from node.workers import Completions, LoopTimers, ThreadWorker
+from node.store import Store, WrongStore
+from node.version import installed_version
+from node.workers import Completions, LoopTimers, ThreadWorker, ticking
 
 EXIT_OK = 0
 EXIT_CANNOT_START = 1
@@ -67,8 +62,6 @@ EXIT_STOPPED_ITSELF = 10
 BOOT_BYTES = 16
 OPEN_FILES = 65_536
 """Files and connections that a node asks the system for; the store alone may hold several hundred open."""
-
-
 GC_THRESHOLDS = (100_000, 50, 100)
 """Values here are immutable and make no cycles: looking for cycles at Python's own pace cost a loaded node
 about 8 % of its processor time (by thread, runs with and without it in turn)."""
@@ -76,12 +69,7 @@ SWITCH_INTERVAL_S = 0.0005
 """How long a thread runs on while another waits for the interpreter. At Python's own 5 ms the verify worker
 stands still after each signature while the loop or the execute worker computes."""
 
-
 T = TypeVar("T")
-
-
-class CannotStart(RuntimeError):
-    """Why this node can't start, in words for its operator."""
 
 
 CANNOT_GO_ON = (
@@ -91,6 +79,7 @@ CANNOT_GO_ON = (
     WrongStore,
     CorruptRecord,
     StateCorrupted,
+    UnknownRules,
 )
 """What is said in a line of the log, and ends the process."""
 
@@ -113,15 +102,7 @@ def run_node(config_path: Path, *, until_stdin_closes: bool = False, log_stream:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
         return uvloop.run(_run(config, log, until_stdin_closes))
-    except (
-        CannotStart,
-        tls.TlsError,
-        StoreError,
-        WrongStore,
-        CorruptRecord,
-        StateCorrupted,
-        UnknownRules,
-    ) as error:
+    except CANNOT_GO_ON as error:
         log.error("cannot_start", reason=str(error))
         return EXIT_CANNOT_START
 
@@ -156,7 +137,7 @@ async def _live(config: NodeConfig, log: BindableLog, stop: StopRequest) -> Buil
         node = await _assemble(config, log, stop, stack)
         log.info(
             "started",
-            network=node.genesis.name,
+            network=node.network,
             peer=f"{config.peer.host}:{config.peer.port}",
             api=f"{config.api.host}:{config.api.port}",
             admin=f"{config.admin.host}:{config.admin.port}",
@@ -171,8 +152,31 @@ async def _live(config: NodeConfig, log: BindableLog, stop: StopRequest) -> Buil
 
 
 @dataclass(frozen=True, slots=True)
+class _Frame:
+    """What every step of making a node needs; what a step starts is ended by `stack`."""
+
+    config: NodeConfig
+    log: BindableLog
+    stop: StopRequest
+    stack: AsyncExitStack
+    given: Given
+    book: AddressBook
+    links: PeerLinks
+    certificates: Certificates
+    metrics: Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is done beside the driver with the blocks that it has executed."""
+
+    snapshots: SnapshotServer
+    pruner: Pruner
+
+
+@dataclass(frozen=True, slots=True)
 class _Node:
-    genesis: Genesis
+    network: str
     driver: Driver
     service: NodeService
     building: asyncio.Task[BuiltStore]
@@ -183,62 +187,83 @@ async def _assemble(config: NodeConfig, log: BindableLog, stop: StopRequest, sta
     """Make every part and start it; `stack` takes all of it down again, the last first."""
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(stop.on_loop_error)
-    genesis_raw, genesis = _read_genesis(config)
-    key = tls.load_signing_key(config.signing_key, _passphrase(config))
-    listeners = {name: stack.enter_context(_bind(name, listen)) for name, listen in _ports(config).items()}
-    book = AddressBook(genesis.nodes, config.peer_addresses)
-    settings = _peer_settings(config, genesis_raw, genesis, book)
-    links = PeerLinks(settings, SystemRandom(), log)
-    joiner = await stack.enter_async_context(_joining(config, settings, links, genesis_raw, log))
+    frame = _frame(config, log, stop, stack)
+    joiner = await stack.enter_async_context(_joining(frame))
     database, store = await open_store(joiner, SystemClock().now_ms())
     stack.callback(database.close)
-    certificates = Certificates(config.ca, log, lambda: datetime.datetime.now(datetime.UTC))
-    metrics = Metrics(certificates.days_left)
     wanted = asyncio.Event()
-    ports = _driver_ports(loop, links, metrics, log, stack, wanted.set)
-    driver = Driver(_driver_config(config, key, ports.random), store, ports, stop.itself)
-    _check_registered(config, key, driver)
+    ports = _driver_ports(loop, frame, wanted.set)
+    driver = Driver(_driver_config(config, frame.given.key, ports.random), store, ports, stop.itself)
+    _check_registered(config, frame.given.key, driver)
+    kept = await _serve_peers(frame, driver, database, store, ports)
+    stack.enter_context(ticking(loop, driver.tick, config.timing.tick_ms))
+    service = await _serve_people(frame, driver, store, kept, ports.clock.now_ms)
+    stack.enter_context(_beside(frame.certificates.keep()))
+    if config.store.retention == "pruned":
+        stack.enter_context(_beside(kept.pruner.keep_pruned(config.store.keep_blocks)))
+    building = stack.enter_context(_task(look_out(joiner, lambda: driver.executed_height, wanted)))
+    return _Node(
+        frame.given.genesis.name, driver, service, building, stack.enter_context(_task(stop.asked.wait()))
+    )
 
+
+def _frame(config: NodeConfig, log: BindableLog, stop: StopRequest, stack: AsyncExitStack) -> _Frame:
+    """What stands before the store is open."""
+    given = stack.enter_context(given_to(config))
+    book = AddressBook(given.genesis.nodes, config.peer_addresses)
+    links = PeerLinks(_peer_settings(config, given, book), SystemRandom(), log)
+    certificates = Certificates(config.ca, log, lambda: datetime.datetime.now(datetime.UTC))
+    return _Frame(config, log, stop, stack, given, book, links, certificates, Metrics(certificates.days_left))
+
+
+async def _serve_peers(
+    frame: _Frame, driver: Driver, database: LevelDatabase, store: Store, ports: Ports
+) -> _Kept:
+    """Link to the other nodes, and give them what they lack."""
+    stack, links, log = frame.stack, frame.links, frame.log
     snapshots = SnapshotServer(
-        served_folder(config.data), database, store, lambda: driver.executed_height, log
+        served_folder(frame.config.data), database, store, lambda: driver.executed_height, log
     )
     stack.push_async_callback(snapshots.close)
-    pruner = Pruner(store, ports.disk, lambda: driver.certified_height, log)
-    repairs = RepairServer(store, lambda: driver.executed_height, lambda: driver.executed.registry, stop.over)
+    repairs = RepairServer(
+        store, lambda: driver.executed_height, lambda: driver.executed.registry, frame.stop.over
+    )
     links.serve({**snapshots.routes(), **repairs.routes()})
-    metrics.watch(driver.status, links.counters)
-    await links.start(listeners["peer"], driver)
+    frame.metrics.watch(driver.status, links.counters)
+    await links.start(frame.given.listeners["peer"], driver)
     stack.push_async_callback(links.close)
-    driver.on_block(lambda _: _follow_nodes(book, driver, links))
-    _follow_nodes(book, driver, links)
-    stack.enter_context(_ticking(loop, driver, config.timing.tick_ms))
-    about = About(config.node, config.member, installed_version(), ports.clock.now_ms(), config.api_urls)
-    service = stack.enter_context(contextlib.closing(NodeService(driver, store, links, about, stop.itself)))
-    api_context = tls.api_server_context(_api_files(config))
+    driver.on_block(lambda _: _follow_nodes(frame.book, driver, links))
+    _follow_nodes(frame.book, driver, links)
+    return _Kept(snapshots, Pruner(store, ports.disk, lambda: driver.certified_height, log))
+
+
+async def _serve_people(
+    frame: _Frame, driver: Driver, store: Store, kept: _Kept, now_ms: Callable[[], int]
+) -> NodeService:
+    """Answer members over the HTTP API, and the bank's operator on the admin port."""
+    config, stack, listeners = frame.config, frame.stack, frame.given.listeners
+    certificates, genesis = frame.certificates, frame.given.genesis
+    about = About(config.node, config.member, installed_version(), now_ms(), config.api_urls)
+    service = NodeService(driver, store, frame.links, about, frame.stop.itself)
+    stack.enter_context(contextlib.closing(service))
+    context = tls.api_server_context(api_files(config))
     await stack.enter_async_context(
-        serve_api(create_app(service), listeners["api"], api_context, config.timing.stop_timeout_ms)
+        serve_api(create_app(service), listeners["api"], context, config.timing.stop_timeout_ms)
     )
     questions = AdminQuestions(
         not_ready=lambda: why_not_ready(driver),
-        metrics=metrics.render,
-        report=lambda: node_report(
-            driver, genesis.name, about, ports.clock.now_ms(), certificates.days_left()
-        ),
+        metrics=frame.metrics.render,
+        report=lambda: node_report(driver, genesis.name, about, now_ms(), certificates.days_left()),
         hand_over=driver.hand_over,
-        snapshot=lambda: snapshots.make(recent=0),
-        prune=pruner.prune,
+        snapshot=lambda: kept.snapshots.make(recent=0),
+        prune=kept.pruner.prune,
     )
-    admin = AdminServer(_files(config), tls.operator_name(config.member, genesis.name), questions)
+    admin = AdminServer(node_files(config), tls.operator_name(config.member, genesis.name), questions)
     await admin.start(listeners["admin"])
     stack.push_async_callback(admin.close)
-    certificates.serve("node", _files(config), [*links.contexts, admin.context])
-    certificates.serve("api", _api_files(config), [api_context])
-    await stack.enter_async_context(_kept(certificates))
-    if config.store.retention == "pruned":
-        pruning = stack.enter_context(_task(pruner.keep_pruned(config.store.keep_blocks)))
-        pruning.add_done_callback(raise_what_it_raised)
-    building = stack.enter_context(_task(look_out(joiner, lambda: driver.executed_height, wanted)))
-    return _Node(genesis, driver, service, building, stack.enter_context(_task(stop.asked.wait())))
+    certificates.serve("node", node_files(config), [*frame.links.contexts, admin.context])
+    certificates.serve("api", api_files(config), [context])
+    return service
 
 
 @contextmanager
@@ -251,49 +276,49 @@ def _task(work: Coroutine[object, object, T]) -> Iterator[asyncio.Task[T]]:
         task.cancel()
 
 
+@contextmanager
+def _beside(work: Coroutine[object, object, None]) -> Iterator[None]:
+    """The same for work that nobody waits for: what it raises stops the node."""
+    with _task(work) as task:
+        task.add_done_callback(raise_what_it_raised)
+        yield
+
+
 @asynccontextmanager
-async def _joining(
-    config: NodeConfig, settings: PeerSettings, links: PeerLinks, genesis_raw: bytes, log: BindableLog
-) -> AsyncIterator[Joiner]:
+async def _joining(frame: _Frame) -> AsyncIterator[Joiner]:
     """The way to the other nodes' snapshots."""
-    _, outgoing = links.contexts
-    async with PeerClient(outgoing, settings.network, settings.known) as client:
+    config, book = frame.config, frame.book
+    _, outgoing = frame.links.contexts
+    async with PeerClient(outgoing, frame.given.genesis.name, lambda: book.addresses) as client:
         yield Joiner(
-            genesis_raw=genesis_raw,
+            genesis_raw=frame.given.genesis_raw,
             node_id=config.node,
             data=config.data,
             ask=client.ask,
-            peers=lambda: frozenset(settings.known()) - {config.node},
-            log=log,
+            peers=lambda: frozenset(book.addresses) - {config.node},
+            log=frame.log,
             archive=config.store.retention == "archive",
         )
 
 
-def _driver_ports(
-    loop: asyncio.AbstractEventLoop,
-    links: PeerLinks,
-    metrics: Metrics,
-    log: BindableLog,
-    stack: AsyncExitStack,
-    need_snapshot: Callable[[], None],
-) -> Ports:
+def _driver_ports(loop: asyncio.AbstractEventLoop, frame: _Frame, need_snapshot: Callable[[], None]) -> Ports:
     completions = Completions(loop)
     # Closed after the workers: what their last jobs would call belongs to a driver that is gone.
-    stack.callback(completions.close)
+    frame.stack.callback(completions.close)
 
     def worker(name: str) -> ThreadWorker:
-        made = ThreadWorker(name, completions, metrics.observe_job(name))
-        return stack.enter_context(contextlib.closing(made))
+        made = ThreadWorker(name, completions, frame.metrics.observe_job(name))
+        return frame.stack.enter_context(contextlib.closing(made))
 
     return Ports(
         clock=SystemClock(),
         timers=LoopTimers(loop),
-        peers=links,
+        peers=frame.links,
         verify=worker("verify"),
         disk=worker("disk"),
         execute=worker("execute"),
         random=SystemRandom(),
-        log=log,
+        log=frame.log,
         need_snapshot=need_snapshot,
     )
 
@@ -346,112 +371,13 @@ async def _hand_over(driver: Driver, config: NodeConfig, log: BindableLog) -> No
         log.warning("stopped_without_handing_over", waited_ms=config.timing.stop_timeout_ms)
 
 
-@contextmanager
-def _ticking(loop: asyncio.AbstractEventLoop, driver: Driver, tick_ms: int) -> Iterator[None]:
-    """Call the driver's tick at a steady pace. Ticks missed while the machine slept are not made up for."""
-    period_s = tick_ms / 1_000
-    due = loop.time() + period_s
-    handle: asyncio.TimerHandle | None = None
-
-    def tick() -> None:
-        nonlocal due, handle
-        due = max(due + period_s, loop.time())
-        handle = loop.call_at(due, tick)
-        driver.tick()
-
-    handle = loop.call_at(due, tick)
-    try:
-        yield
-    finally:
-        handle.cancel()
-
-
-def _read_genesis(config: NodeConfig) -> tuple[bytes, Genesis]:
-    try:
-        raw = config.genesis.read_bytes()
-        return raw, decode_genesis(raw)
-    except OSError as error:
-        raise CannotStart(f"cannot read genesis from {config.genesis}: {error.strerror}.") from error
-    except Malformed as error:
-        raise CannotStart(f"{config.genesis} is no genesis document: {error}") from error
-
-
-def _passphrase(config: NodeConfig) -> bytes | None:
-    if config.passphrase_env is None:
-        return None
-    value = os.environ.get(config.passphrase_env)
-    if value is None:
-        raise CannotStart(
-            f"the variable {config.passphrase_env}, which is to hold the passphrase of "
-            f"{config.signing_key}, is not set."
-        )
-    return value.encode()
-
-
-@asynccontextmanager
-async def _kept(certificates: Certificates) -> AsyncIterator[None]:
-    """Let the certificates be kept up to date and warned of meanwhile."""
-    keeping = asyncio.create_task(certificates.keep())
-    keeping.add_done_callback(raise_what_it_raised)
-    try:
-        yield
-    finally:
-        keeping.cancel()
-
-
-def raise_file_limit(wanted: int) -> None:
-    """Lift the soft limit of open files to `wanted`, or as near to it as the system lets this process."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < allowed:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-
-
-def _ports(config: NodeConfig) -> dict[str, Listen]:
-    return {"peer": config.peer, "api": config.api, "admin": config.admin}
-
-
-@contextmanager
-def _bind(name: str, listen: Listen) -> Iterator[socket.socket]:
-    """A bound and listening socket; its server closes it, and this does where no server came to be."""
-    try:
-        listener = socket.create_server((listen.host, listen.port), backlog=512)
-    except OSError as error:
-        raise CannotStart(
-            f"the {name} port {listen.host}:{listen.port} can't be used: {os.strerror(error.errno or 0)}. "
-            f"Stop what uses it, or change [{name}] in the configuration."
-        ) from error
-    listener.setblocking(False)
-    with contextlib.closing(listener):
-        yield listener
-
-
-def _peer_settings(
-    config: NodeConfig, genesis_raw: bytes, genesis: Genesis, book: AddressBook
-) -> PeerSettings:
+def _peer_settings(config: NodeConfig, given: Given, book: AddressBook) -> PeerSettings:
     return PeerSettings(
         node=config.node,
-        network=genesis.name,
-        network_id=network_id_of(genesis_raw),
-        files=_files(config),
+        network=given.genesis.name,
+        network_id=network_id_of(given.genesis_raw),
+        files=node_files(config),
         known=lambda: book.addresses,
         queue_bytes=config.limits.peer_queue_bytes,
         message_bytes=config.limits.peer_message_bytes,
     )
-
-
-def _files(config: NodeConfig) -> tls.TlsFiles:
-    return tls.TlsFiles(config.ca, config.certificate, config.key)
-
-
-def _api_files(config: NodeConfig) -> tls.TlsFiles:
-    return tls.TlsFiles(config.ca, config.api_certificate, config.api_key)
-
-
-def installed_version() -> str:
-    """The version of this program: of the installed package, or of the source tree that it runs from."""
-    try:
-        return metadata.version("nostro")
-    except metadata.PackageNotFoundError:
-        project = Path(__file__).parent.parent / "pyproject.toml"
-        return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])

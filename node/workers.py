@@ -1,4 +1,4 @@
-"""Threads beside the event loop: the Worker and Timers ports over asyncio and one thread a worker.
+"""Threads beside the event loop: the Worker and Timers ports over asyncio and one thread a worker; the tick.
 
 What a job raises is handed to the loop, where `failed` gets it; nothing is swallowed here. It knows
 nothing of what the jobs do.
@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -101,3 +102,23 @@ class LoopTimers:
     def call_soon(self, callback: Callable[[], None]) -> None:
         """Call `callback` in the loop's next turn."""
         self._loop.call_soon(callback)
+
+
+@contextmanager
+def ticking(loop: asyncio.AbstractEventLoop, work: Callable[[], None], tick_ms: int) -> Iterator[None]:
+    """Do this work every `tick_ms` meanwhile. Ticks missed while the machine slept are not made up for."""
+    period_s = tick_ms / 1_000
+    due = loop.time() + period_s
+    handle: asyncio.TimerHandle | None = None
+
+    def tick() -> None:
+        nonlocal due, handle
+        due = max(due + period_s, loop.time())
+        handle = loop.call_at(due, tick)
+        work()
+
+    handle = loop.call_at(due, tick)
+    try:
+        yield
+    finally:
+        handle.cancel()

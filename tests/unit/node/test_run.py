@@ -15,9 +15,10 @@ from ledger.records import account_row_key
 from node.config import load_config
 from node.disk import LevelDatabase
 from node.local import free_node_ports
+from node.machine import raise_file_limit
 from node.plan import plan_network
 from node.provision import ProvisionedNetwork, create_network
-from node.run import EXIT_CANNOT_START, raise_file_limit, run_node
+from node.run import EXIT_CANNOT_START, run_node
 from node.store import Store
 from wallet.keystore_file import LEAST_SCRYPT_N, ScryptCost
 
@@ -78,6 +79,20 @@ def test_a_port_that_is_in_use(tmp_path: Path, capsys: pytest.CaptureFixture[str
         reason = refusal(network, capsys)
     assert f"the {section} port 127.0.0.1:{port} can't be used: Address already in use" in reason
     assert f"[{section}]" in reason
+
+
+@pytest.mark.parametrize("host", ["no such host", "\u00fc" * 64])
+def test_a_host_that_does_not_resolve(tmp_path: Path, capsys: pytest.CaptureFixture[str], host: str) -> None:
+    """The resolver's own words are given, and not those of a system error that happens to have the number."""
+    network = provision(tmp_path)
+    section = '[peer]\nhost = "{}"'
+    replace(network, section.format("127.0.0.1"), section.format(host))
+    reason = refusal(network, capsys)
+    with pytest.raises((socket.gaierror, UnicodeError)) as found:
+        socket.getaddrinfo(host.encode("idna"), 0)
+    words = found.value.strerror if isinstance(found.value, OSError) else str(found.value)
+    assert f"the peer port {host}:" in reason
+    assert f"can't be used: {words}. " in reason
 
 
 def test_a_store_of_another_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
