@@ -11,7 +11,7 @@ import contextlib
 import datetime
 import gc
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,7 @@ from node.disk import LevelDatabase, StoreError
 from node.driver import Driver, DriverConfig, Ports
 from node.halting import CORRUPT
 from node.health import node_report, why_not_ready
+from node.introductions import Acquaintances, ask_of_strangers
 from node.joining import BuiltStore, Joiner, install, look_out, open_store
 from node.logs import BindableLog, open_log
 from node.machine import CannotStart, Given, api_files, given_to, node_files, raise_file_limit
@@ -161,6 +162,7 @@ class _Frame:
     stack: AsyncExitStack
     given: Given
     book: AddressBook
+    knocked: asyncio.Event
     links: PeerLinks
     certificates: Certificates
     metrics: Metrics
@@ -199,6 +201,7 @@ async def _assemble(config: NodeConfig, log: BindableLog, stop: StopRequest, sta
     stack.enter_context(ticking(loop, driver.tick, config.timing.tick_ms))
     service = await _serve_people(frame, driver, store, kept, ports.clock.now_ms)
     stack.enter_context(_beside(frame.certificates.keep()))
+    stack.enter_context(_beside(ask_of_strangers(_acquaintances(frame, joiner), frame.knocked)))
     if config.store.retention == "pruned":
         stack.enter_context(_beside(kept.pruner.keep_pruned(config.store.keep_blocks)))
     building = stack.enter_context(_task(look_out(joiner, lambda: driver.executed_height, wanted)))
@@ -211,9 +214,11 @@ def _frame(config: NodeConfig, log: BindableLog, stop: StopRequest, stack: Async
     """What stands before the store is open."""
     given = stack.enter_context(given_to(config))
     book = AddressBook(given.genesis.nodes, config.peer_addresses)
-    links = PeerLinks(_peer_settings(config, given, book), SystemRandom(), log)
+    knocked = asyncio.Event()
+    links = PeerLinks(_peer_settings(config, given, book, knocked), SystemRandom(), log)
     certificates = Certificates(config.ca, log, lambda: datetime.datetime.now(datetime.UTC))
-    return _Frame(config, log, stop, stack, given, book, links, certificates, Metrics(certificates.days_left))
+    metrics = Metrics(certificates.days_left)
+    return _Frame(config, log, stop, stack, given, book, knocked, links, certificates, metrics)
 
 
 async def _serve_peers(
@@ -301,6 +306,17 @@ async def _joining(frame: _Frame) -> AsyncIterator[Joiner]:
         )
 
 
+def _acquaintances(frame: _Frame, joiner: Joiner) -> Acquaintances:
+    """Those who can tell who a stranger is; voters among strangers are linked to."""
+
+    def meet(addresses: Mapping[str, str]) -> None:
+        if new := frame.book.introduce(addresses):
+            frame.log.info("introduced", nodes=sorted(new))
+            frame.links.refresh()
+
+    return Acquaintances(joiner.genesis_raw, joiner.ask, joiner.peers, meet, frame.log)
+
+
 def _driver_ports(loop: asyncio.AbstractEventLoop, frame: _Frame, need_snapshot: Callable[[], None]) -> Ports:
     completions = Completions(loop)
     # Closed after the workers: what their last jobs would call belongs to a driver that is gone.
@@ -371,7 +387,9 @@ async def _hand_over(driver: Driver, config: NodeConfig, log: BindableLog) -> No
         log.warning("stopped_without_handing_over", waited_ms=config.timing.stop_timeout_ms)
 
 
-def _peer_settings(config: NodeConfig, given: Given, book: AddressBook) -> PeerSettings:
+def _peer_settings(
+    config: NodeConfig, given: Given, book: AddressBook, knocked: asyncio.Event
+) -> PeerSettings:
     return PeerSettings(
         node=config.node,
         network=given.genesis.name,
@@ -380,4 +398,5 @@ def _peer_settings(config: NodeConfig, given: Given, book: AddressBook) -> PeerS
         known=lambda: book.addresses,
         queue_bytes=config.limits.peer_queue_bytes,
         message_bytes=config.limits.peer_message_bytes,
+        knocked=lambda node: knocked.set() if book.is_stranger(node) else None,
     )
