@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
+from ledger.handovers import HandoverMissing
 from node import tls
 from node.handover import HandoverRefused
 from node.report import NodeReport
@@ -33,7 +34,8 @@ class AdminQuestions:
 
     `not_ready` gives the reason why the node isn't ready, or None when it is. `hand_over` begins to hand
     leadership to the named voter, or to the furthest one; it gives the voter's id, or raises HandoverRefused.
-    `snapshot` makes a snapshot of now, and gives its folder or None; `prune` forgets blocks, all but so many.
+    `snapshot` makes a snapshot of now, and gives its folder or None; it raises HandoverMissing where none can
+    be proved. `prune` forgets blocks, all but so many.
     """
 
     not_ready: Callable[[], str | None]
@@ -137,8 +139,11 @@ class AdminServer:
             return _json(409, AdminRefusal(str(error)))
 
     async def _snapshot(self, request: web.Request) -> web.Response:
-        """200 once it is made, 409 where its height isn't certified in time."""
-        folder = await self._questions.snapshot()
+        """200 once it is made, 409 where its height isn't certified in time or can't be proved."""
+        try:
+            folder = await self._questions.snapshot()
+        except HandoverMissing as error:
+            return _json(409, AdminRefusal(f"no snapshot can be proved: {error}"))
         if folder is None:
             return _json(
                 409, AdminRefusal("its newest block isn't certified yet: a quorum of nodes must run")

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 from ledger.certificate import decode_certificate
 from ledger.codec import decode
-from ledger.handovers import handovers_below
+from ledger.handovers import Handover, handovers_below
 from ledger.receipt import MAX_SEALS
 from ledger.records import (
     ACCOUNT_PREFIX,
@@ -81,6 +81,14 @@ def section_items(rows: Rows) -> tuple[int, dict[str, Iterator[bytes]]]:
     }
 
 
+def check_provable(store: Store) -> None:
+    """Raises HandoverMissing where nothing leads to who certifies now: what is exported couldn't be proved.
+
+    It is asked at the newest certificate: until that of a hand-over has come, none above it has either.
+    """
+    _handovers(store, store.last_certified())
+
+
 def prove_exported(store: Store, exported: Exported) -> Manifest | None:
     """The manifest, with the first certificate of the height or above; None while there is none.
 
@@ -94,11 +102,15 @@ def prove_exported(store: Store, exported: Exported) -> Manifest | None:
         format=MANIFEST_FORMAT,
         network_id=store.network_id,
         height=exported.height,
-        handovers=handovers_below(load_registry(store.scan(REGISTRY_PREFIX)), certified, store.certificate),
+        handovers=_handovers(store, certified),
         seals=tuple(_seal(store, height) for height in range(exported.height, certified)),
         certificate=decode_certificate(certificate),
         sections=exported.sections,
     )
+
+
+def _handovers(store: Store, height: int) -> tuple[Handover, ...]:
+    return handovers_below(load_registry(store.scan(REGISTRY_PREFIX)), height, store.certificate)
 
 
 def _write_section(folder: Path, name: str, items: Iterable[bytes]) -> SectionRef:

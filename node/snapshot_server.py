@@ -19,14 +19,14 @@ from ledger.snapshot import SECTIONS, Manifest, SnapshotInvalid
 from node.disk import LevelDatabase, StoreError
 from node.ports import Log
 from node.records import CorruptRecord
-from node.snapshot_export import Exported, export_items, prove_exported
+from node.snapshot_export import Exported, check_provable, export_items, prove_exported
 from node.snapshot_folder import MANIFEST, make_empty, read_manifest, remove, write_manifest
 from node.store import Store
 
 HEIGHT_PATH = "/snapshot/v1/height"
 """The executed height of the node that is asked, as decimal text."""
 MANIFEST_PATH = "/snapshot/v1"
-"""The manifest of a recent snapshot; 202 and Retry-After while one is made."""
+"""The manifest of a recent snapshot; 202 and Retry-After while one is made, 503 where none can be."""
 CHUNK_PATH = "/snapshot/v1/{height}/{chunk}"
 """One chunk of the snapshot of a height."""
 RECENT_BLOCKS = 1_000
@@ -94,6 +94,11 @@ class SnapshotServer:
             return web.Response(
                 body=await asyncio.to_thread((self._folder / str(height) / MANIFEST).read_bytes)
             )
+        try:
+            await asyncio.to_thread(check_provable, self._store)
+        except (StoreError, CorruptRecord, HandoverMissing) as error:
+            self._log.error("snapshot_failed", reason=str(error))
+            return web.Response(status=503, text=f"No snapshot can be made here: {error}.\n")
         if self._making is None or self._making.done():
             self._making = asyncio.create_task(self._make())
         return web.Response(
@@ -120,6 +125,7 @@ class SnapshotServer:
             await asyncio.to_thread(remove, self._folder / _MAKING)
 
     async def _export(self) -> int | None:
+        await asyncio.to_thread(check_provable, self._store)
         making = self._folder / _MAKING
         exported = await asyncio.to_thread(self._write_items, making)
         manifest = await self._proved(exported)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import socket
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import aiohttp
@@ -12,6 +13,7 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from ledger.handovers import HandoverMissing
 from node import tls
 from node.admin import PRUNE_PATH, REPORT_PATH, SNAPSHOT_PATH, TRANSFER_PATH, AdminQuestions, AdminServer
 from node.handover import HandoverRefused
@@ -67,6 +69,11 @@ async def snapshot() -> Path | None:
     return Path("/srv/node/data.snapshots/10")
 
 
+async def unproved() -> Path | None:
+    """A node that lacks the certificate of a hand-over."""
+    raise HandoverMissing(7)
+
+
 async def prune(keep: int) -> int:
     """A node of 2,048 blocks that keeps at least half of them."""
     if keep < 1_024:
@@ -75,7 +82,13 @@ async def prune(keep: int) -> int:
 
 
 def ask(
-    folder: Path, path: str, *, member: str = "alpha", not_ready: str | None = None, method: str = "GET"
+    folder: Path,
+    path: str,
+    *,
+    member: str = "alpha",
+    not_ready: str | None = None,
+    method: str = "GET",
+    made: Callable[[], Awaitable[Path | None]] = snapshot,
 ) -> tuple[int, str]:
     """Status and body of one request to the port of alpha's node by an operator of `member`."""
 
@@ -84,7 +97,7 @@ def ask(
             files(folder, "node", tls.node_name("alpha-1", NETWORK)),
             tls.operator_name("alpha", NETWORK),
             AdminQuestions(
-                lambda: not_ready, lambda: b"nostro_height 1\n", lambda: REPORT, hand_over, snapshot, prune
+                lambda: not_ready, lambda: b"nostro_height 1\n", lambda: REPORT, hand_over, made, prune
             ),
         )
         listener = socket.create_server(("127.0.0.1", 0))
@@ -207,6 +220,13 @@ def test_operators_can_have_a_snapshot_made(tmp_path: Path) -> None:
     """The answer names the folder on the node's machine."""
     status, text = ask(tmp_path, SNAPSHOT_PATH, method="POST")
     assert (status, msgspec.json.decode(text)) == (200, {"folder": "/srv/node/data.snapshots/10"})
+
+
+def test_operators_are_told_why_no_snapshot_can_be_made(tmp_path: Path) -> None:
+    """A refusal in words, naming the height whose certificate is missing."""
+    status, text = ask(tmp_path, SNAPSHOT_PATH, method="POST", made=unproved)
+    assert status == 409
+    assert "no snapshot can be proved: the certificate of height 7" in text
 
 
 @pytest.mark.parametrize(

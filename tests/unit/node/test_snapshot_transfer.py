@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from ledger.handovers import HandoverMissing
 from ledger.snapshot import CHUNK_BYTES, Manifest, SnapshotInvalid, encode_manifest
 from node import joining, snapshot_server, tls
 from node.data_switch import fetched_folder, new_folder, settle
@@ -24,7 +25,7 @@ from node.joining import (
     look_out,
     open_store,
 )
-from node.records import meta_key
+from node.records import certificate_key, meta_key
 from node.snapshot_fetch import PeerAnswer, PeerClient, PeerFailed, ask_heights, fetch
 from node.snapshot_folder import MANIFEST, chunks_of, has_chunk, read_manifest
 from node.snapshot_install import SnapshotOvertaken
@@ -32,6 +33,7 @@ from node.snapshot_server import CHUNK_PATH, HEIGHT_PATH, KEPT_SNAPSHOTS, MANIFE
 from node.store import Store
 from tests.unit.node.harness import Node
 from tests.unit.node.snapshots import grown, snapshot_of
+from tests.unit.node.test_membership import Cluster
 from tests.unit.node.test_peers import NETWORK, Lines, listen, node_files
 from tests.unit.node.test_peers import Node as Linked
 
@@ -39,8 +41,8 @@ from tests.unit.node.test_peers import Node as Linked
 class Source:
     """A node's chain in a real LevelDB, its snapshots, and the way to them without a network."""
 
-    def __init__(self, folder: Path, blocks: int = 5) -> None:
-        self.node = grown(blocks)
+    def __init__(self, folder: Path, blocks: int = 5, node: Node | None = None) -> None:
+        self.node = node or grown(blocks)
         self.folder = folder / "snapshots"
         self.database = LevelDatabase(folder / "source")
         self.copy()
@@ -254,6 +256,31 @@ def test_a_snapshot_without_a_certificate_is_given_up(
     async def scenario() -> None:
         assert await source.server.make() is None
         assert await source.log.until("snapshot_not_certified")
+
+    asyncio.run(scenario())
+    source.close()
+
+
+def test_what_could_not_be_proved_is_not_exported(tmp_path: Path) -> None:
+    """Where the certificate of a hand-over isn't held, who asks is told at once, and goes on to another."""
+    cluster = Cluster(3, further=1)
+    cluster.elect()
+    cluster.change(add=cluster.register(3))
+    cluster.pay()
+    source = Source(tmp_path, node=cluster.nodes["n0"])
+    height = source.node.driver.executed.registry.certifiers[1][0] - 1
+    source.database.write({}, [certificate_key(height)], sync=True)
+
+    async def scenario() -> None:
+        async with served(tmp_path, source) as peer:
+            answer = await peer.ask("n0", MANIFEST_PATH)
+            assert answer.status == 503
+            assert f"the certificate of height {height}" in answer.body.decode()
+            with pytest.raises(PeerFailed, match="it answers 503"):
+                await fetch(peer.ask, "n0", source.node.genesis_raw, tmp_path / "f", 0, source.log)
+            with pytest.raises(HandoverMissing):
+                await source.server.make()
+        assert not source.folder.exists()
 
     asyncio.run(scenario())
     source.close()
