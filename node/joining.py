@@ -21,7 +21,7 @@ from node.disk import LevelDatabase, StoreError
 from node.ports import Log
 from node.records import CorruptRecord
 from node.repair import Helpers, NotRepaired, open_repaired
-from node.snapshot_fetch import Ask, PeerFailed, ask_heights, fetch
+from node.snapshot_fetch import MANIFEST_PATIENCE_S, Ask, PeerFailed, ask_heights, fetch
 from node.snapshot_folder import chunks_of, make_empty, read_chunk, remove
 from node.snapshot_install import SnapshotInstaller, SnapshotOvertaken
 from node.store import Store, WrongStore
@@ -30,6 +30,9 @@ FAR_BEHIND_BLOCKS = 1_000
 """A node that is so many blocks behind another takes its snapshot, if it has one above its own height."""
 OLD_STORE_MS = 60_000
 """A node whose newest block is older than this asks the others how far they are before it starts."""
+START_PATIENCE_S = 10.0
+"""How long a start waits for one node to make a snapshot. Where certification stands still none is ever made,
+and the seals of the node that waits may be what is missing: it goes on waiting beside its driver."""
 LOOK_EVERY_S = 10.0
 """How often a running node asks the others how far they are."""
 BUILD_BUFFER_BYTES = 64 * 1024 * 1024
@@ -145,7 +148,7 @@ async def open_store(joiner: Joiner, now_ms: int) -> tuple[LevelDatabase, Store]
     progress = load_progress(store)
     if progress.time_ms >= now_ms - OLD_STORE_MS or _keeps_to_its_log(joiner, progress.height):
         return database, store
-    built = await build_if_far_behind(joiner, progress.height)
+    built = await build_if_far_behind(joiner, progress.height, START_PATIENCE_S)
     if built is None:
         return database, store
     database.close()
@@ -221,12 +224,17 @@ def _keeps_to_its_log(joiner: Joiner, executed: int) -> bool:
     return joiner.archive and executed > 0
 
 
-async def build_if_far_behind(joiner: Joiner, executed: int) -> BuiltStore | None:
-    """A store of another node's snapshot, if some node is far ahead of `executed`; else None."""
+async def build_if_far_behind(
+    joiner: Joiner, executed: int, patience_s: float = MANIFEST_PATIENCE_S
+) -> BuiltStore | None:
+    """A store of another node's snapshot, if some node is far ahead of `executed`; else None.
+
+    Each node may take `patience_s` to make one.
+    """
     heights = await ask_heights(joiner.ask, joiner.peers())
     ahead = {peer: height for peer, height in heights.items() if height > executed + FAR_BEHIND_BLOCKS}
     # What is said is believed by nobody: the certified height must be as far ahead.
-    return await build(joiner, ahead, executed + FAR_BEHIND_BLOCKS)
+    return await build(joiner, ahead, executed + FAR_BEHIND_BLOCKS, patience_s)
 
 
 async def look_out(joiner: Joiner, executed: Callable[[], int], wanted: asyncio.Event) -> BuiltStore:
@@ -250,12 +258,16 @@ async def look_out(joiner: Joiner, executed: Callable[[], int], wanted: asyncio.
             return built
 
 
-async def build(joiner: Joiner, heights: Mapping[str, int], executed: int) -> BuiltStore | None:
+async def build(
+    joiner: Joiner, heights: Mapping[str, int], executed: int, patience_s: float = MANIFEST_PATIENCE_S
+) -> BuiltStore | None:
     """A store of a snapshot above `executed` of one of these nodes; None where none gives one that holds."""
     folder = fetched_folder(joiner.data)
     for peer in heights:
         try:
-            manifest = await fetch(joiner.ask, peer, joiner.genesis_raw, folder, executed, joiner.log)
+            manifest = await fetch(
+                joiner.ask, peer, joiner.genesis_raw, folder, executed, joiner.log, patience_s=patience_s
+            )
             built = await _fill(BuiltStore(joiner, manifest), folder)
             joiner.log.info("snapshot_proved", height=built.height)
             return built

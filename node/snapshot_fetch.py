@@ -28,7 +28,7 @@ ASK_TIMEOUT_S = 1.0
 ANSWER_TIMEOUT_S = 30.0
 """For one answer; a chunk has 4 MiB."""
 MANIFEST_PATIENCE_S = 600.0
-"""How long one node may take to make a snapshot before another is asked."""
+"""How long one node may take to make a snapshot before another is asked, where nothing waits for it."""
 STORE_PER_SNAPSHOT = 4
 """A snapshot may take one part in so many of the free disk: a store is made of it beside its chunks."""
 BLOCK_BYTES = PARAMETER_RANGES["block_bytes"][1] + 1024 * 1024
@@ -112,13 +112,21 @@ async def ask_heights(ask: Ask, peers: Iterable[str]) -> dict[str, int]:
 
 
 async def fetch(
-    ask: Ask, peer: str, genesis_raw: bytes, folder: Path, above: int, log: Log, sleep: Sleep = asyncio.sleep
+    ask: Ask,
+    peer: str,
+    genesis_raw: bytes,
+    folder: Path,
+    above: int,
+    log: Log,
+    sleep: Sleep = asyncio.sleep,
+    patience_s: float = MANIFEST_PATIENCE_S,
 ) -> Manifest:
     """Get a node's snapshot, of a height above `above`, into the folder; what is there already is kept.
 
+    The node may take `patience_s` to make it.
     Raises PeerFailed, or SnapshotInvalid for a manifest that proves nothing.
     """
-    manifest = await _manifest(ask, peer, sleep)
+    manifest = await _manifest(ask, peer, sleep, patience_s)
     certified_seal(genesis_raw, manifest)
     if manifest.height <= above:
         raise PeerFailed(f"{peer} has a snapshot of height {manifest.height} only")
@@ -148,14 +156,14 @@ def _check_room(folder: Path, manifest: Manifest) -> None:
         )
 
 
-async def _manifest(ask: Ask, peer: str, sleep: Sleep) -> Manifest:
+async def _manifest(ask: Ask, peer: str, sleep: Sleep, patience_s: float) -> Manifest:
     """The node's manifest; waits while it makes one."""
     waited_s = 0.0
     while True:
         answer = await ask(peer, MANIFEST_PATH)
         if answer.status == 200:
             return decode_manifest(answer.body)
-        if answer.status != 202 or waited_s >= MANIFEST_PATIENCE_S:
+        if answer.status != 202 or waited_s >= patience_s:
             raise PeerFailed(f"{peer} gives no snapshot: it answers {answer.status}")
         await sleep(1.0)
         waited_s += 1.0

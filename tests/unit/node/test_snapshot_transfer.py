@@ -37,6 +37,9 @@ from tests.unit.node.test_membership import Cluster
 from tests.unit.node.test_peers import NETWORK, Lines, listen, node_files
 from tests.unit.node.test_peers import Node as Linked
 
+START_TIMEOUT_S = 30.0
+"""Far below the time that a running node waits for a snapshot."""
+
 
 class Source:
     """A node's chain in a real LevelDB, its snapshots, and the way to them without a network."""
@@ -314,6 +317,49 @@ def test_a_node_far_behind_takes_a_snapshot_before_it_starts(
 
     asyncio.run(scenario())
     assert sorted(path.name for path in data.parent.iterdir()) == ["data"]
+    source.close()
+
+
+async def _making(peer: str, path: str) -> PeerAnswer:
+    """A node that is far ahead, and has been asked to make a snapshot."""
+    return PeerAnswer(200, b"5000") if path == HEIGHT_PATH else PeerAnswer(202, b"")
+
+
+@pytest.mark.parametrize("patience_s", [0.0, 3.0])
+def test_a_snapshot_that_is_being_made_is_waited_for_so_long(
+    tmp_path: Path, source: Source, patience_s: float
+) -> None:
+    """The node is asked once a second until the patience is over, and then another is."""
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    async def scenario() -> None:
+        with pytest.raises(PeerFailed, match="it answers 202"):
+            await fetch(
+                _making, "n0", source.node.genesis_raw, tmp_path / "f", 0, source.log, sleep, patience_s
+            )
+
+    asyncio.run(scenario())
+    assert sum(waits) == patience_s
+    source.close()
+
+
+def test_a_start_does_not_wait_long_for_a_snapshot(
+    tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where certification stands still, this node's own seals may be what is missing: it starts."""
+    monkeypatch.setattr(joining, "START_PATIENCE_S", 0.0)
+    joiner = replace_dataclass(source.joiner(tmp_path / "data"), ask=_making)
+
+    async def scenario() -> None:
+        async with asyncio.timeout(START_TIMEOUT_S):
+            database, store = await open_store(joiner, 2**50)
+        assert store.log_end == 0
+        database.close()
+
+    asyncio.run(scenario())
     source.close()
 
 
