@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ledger.bodies import Body, Kind, OpenAccount, Transfer
+from ledger.bodies import Body, Kind, OpenAccount, SetMembership, SetNode, Transfer
+from ledger.codec import present
 from ledger.envelope import build_payload
 from ledger.genesis import issuance_tx_id
 from ledger.keys import account_id, address, public_bytes
 from ledger.policy import single_key
 from node.config import Timing
+from node.further_node import FurtherNode
 from node.local import free_node_ports, wait_until
 from node.plan import DEFAULT_ASSET, DEFAULT_ISSUER, plan_network
-from node.provision import ISSUANCE, TELLER, ProvisionedNetwork, create_network
+from node.provision import ADMIN, ISSUANCE, TELLER, ProvisionedNetwork, create_network
 from wallet.client import Client
 from wallet.ids import format_tx_id, new_tx_id
 from wallet.keystore import open_keystore
@@ -91,24 +94,58 @@ class Bank:
         return self._sign(b"alpha", kind, body, self.teller)
 
     def _sign(self, author: bytes, kind: Kind, body: Body, key: Key, tx_id: bytes | None = None) -> Signed:
-        now_ms = time.time_ns() // 1_000_000
-        tx_id = tx_id or new_tx_id(now_ms, os.urandom)
-        payload = build_payload(
-            network_id=self.network.network_id,
-            tx_id=tx_id,
-            author=author,
-            kind=kind,
-            body=body,
-            valid_from_ms=now_ms - VALID_FOR_MS,
-            valid_until_ms=now_ms + VALID_FOR_MS,
-            signers=[public_bytes(key)],
-        )
-        return Signed(sign_payload(payload, [key]), tx_id, author)
+        return _signed(self.network.network_id, author, kind, body, [key], tx_id)
 
 
-def provision(directory: Path, nodes: int = 3, timing: Timing = QUICK) -> ProvisionedNetwork:
-    """A network with quick timing on free ports, its keystores cheap to open."""
-    plan = plan_network(nodes=nodes, ports=free_node_ports(nodes), timing=timing)
+class Members:
+    """All members of a network, who decide with one voice."""
+
+    def __init__(self, network: ProvisionedNetwork) -> None:
+        """Opens the keystores that are needed."""
+        self._network_id = network.network_id
+        self._keys = [
+            open_keystore(network.keystore(member.id), PASSPHRASE).private_key(ADMIN)
+            for member in network.members
+        ]
+
+    def register(self, node: FurtherNode, address: str | None = None) -> bytes:
+        """The node's key, and its address or another one."""
+        body = SetNode(node.place.id, node.place.member, node.key, address or node.address, 0)
+        return self._decide(Kind.SET_NODE, body)
+
+    def change(self, version: int, add: str | None = None, remove: str | None = None) -> bytes:
+        """A node comes to vote, or one goes."""
+        body = SetMembership(present(add), add is not None, present(remove), version)
+        return self._decide(Kind.SET_MEMBERSHIP, body)
+
+    def _decide(self, kind: Kind, body: Body) -> bytes:
+        return _signed(self._network_id, b"alpha", kind, body, self._keys).raw
+
+
+def _signed(
+    network_id: bytes, author: bytes, kind: Kind, body: Body, keys: Sequence[Key], tx_id: bytes | None = None
+) -> Signed:
+    now_ms = time.time_ns() // 1_000_000
+    tx_id = tx_id or new_tx_id(now_ms, os.urandom)
+    ordered = sorted(keys, key=public_bytes)
+    payload = build_payload(
+        network_id=network_id,
+        tx_id=tx_id,
+        author=author,
+        kind=kind,
+        body=body,
+        valid_from_ms=now_ms - VALID_FOR_MS,
+        valid_until_ms=now_ms + VALID_FOR_MS,
+        signers=[public_bytes(key) for key in ordered],
+    )
+    return Signed(sign_payload(payload, ordered), tx_id, author)
+
+
+def provision(
+    directory: Path, nodes: int = 3, timing: Timing = QUICK, banks: int | None = None
+) -> ProvisionedNetwork:
+    """A network with quick timing on free ports, its keystores cheap to open; a bank a node, or more."""
+    plan = plan_network(nodes=nodes, banks=banks, ports=free_node_ports(nodes), timing=timing)
     return create_network(plan, directory, PASSPHRASE, keystore_cost=ScryptCost(n=LEAST_SCRYPT_N))
 
 

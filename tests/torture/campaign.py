@@ -84,7 +84,8 @@ async def run(plan: Plan, folder: Path, tell: Callable[[Round], None]) -> Outcom
     rounds: list[Round] = []
     with History(folder / "history.jsonl") as history:
         async with staged(folder, plan.nodes, Random(plan.seed), history) as stage:
-            load = Load(stage.bank, await open_accounts(stage.bank), history, plan.seed)
+            accounts = await open_accounts(stage.bank)
+            load = Load(stage.bank, accounts, history, plan.seed, lambda: stage.nodes)
             async with load.running():
                 async for result in _rounds(plan, stage, load):
                     rounds.append(result)
@@ -164,8 +165,8 @@ def _check_ended(stage: Stage) -> None:
 
 async def _live(stage: Stage, load: Load, random: Random) -> None:
     """Return once every node is ready and has executed a new payment, and ask for what is still open."""
-    await stage.local.ready(timeout_s=LIVE_WITHIN_S)
-    async with stage.bank.client() as client:
+    await stage.local.ready(stage.nodes, LIVE_WITHIN_S)
+    async with stage.bank.client(*stage.nodes) as client:
         paid = await load.pay(client, "probe", random, PROBE_MS)
         while paid.place is None:
             paid = await load.pay(client, "probe", random, PROBE_MS)
@@ -197,16 +198,19 @@ def _check_stores(stage: Stage, history: History) -> None:
     """Every store passes its audit and has every payment where its payer was told, once."""
     genesis = stage.local.network.genesis.read_bytes()
     stores = [inspect(stage.store(node), genesis, node) for node in stage.nodes]
+    former = [inspect(stage.store(node), genesis, node) for node in stage.retired]
     told = max((paid.place[0] for paid in _payments(history) if paid.place is not None), default=0)
     common = min(store.tip for store in stores)
-    for store in stores:
+    for store in (*stores, *former):
         _tell(history, "clean audits", store.findings)
         _tell(history, "nothing lost, nothing twice", contradictions(store, _payments(history)))
+        height = min(common, store.tip)
+        if store.until(height) != stores[0].until(height):
+            history.violated("same chain", f"{store.node} and {stores[0].node} differ up to height {height}")
+    for store in stores:
         if store.tip < told:
             what = f"{store.node}'s store ends at {store.tip}, and payers were told of {told}"
             history.violated("all catch up", what)
-        if store.until(common) != stores[0].until(common):
-            history.violated("same chain", f"{store.node} and {stores[0].node} differ up to height {common}")
     longest = max(stores, key=lambda store: store.tip)
     for paid in history.with_fate(Fate.UNKNOWN):
         for place, fate in longest.happened.get(paid.tx_id, ()):

@@ -1,5 +1,8 @@
 """A cutting proxy: one TCP forwarder for every ordered pair of nodes, each with a weather of its own.
 
+A node that joins later is dialled by those who run already where the members registered it: through a common
+forwarder, which has the weather of whichever pair with this target changed last.
+
 A node dials another through the forwarder of that pair, so each direction of the peer links can be cut, held,
 delayed and stalled by itself. Bytes are never lost inside a connection, for TCP would send them again: a lost
 packet is a stall here, a black hole holds what comes until it is mended or the nodes give the link up. It
@@ -153,32 +156,57 @@ class Links:
 
     def __init__(self, targets: Mapping[str, tuple[str, int]], random: random_source.Random) -> None:
         """`targets` is where each node listens for its peers."""
-        self.nodes = tuple(targets)
+        self._targets = dict(targets)
+        self._random = random
         self._links = {
             (dialler, target): Link(targets[target], random)
             for dialler in targets
             for target in targets
             if dialler != target
         }
+        self._common: dict[str, Link] = {}
 
     async def start(self) -> dict[Pair, int]:
         """Listen everywhere; the port of each pair."""
         return {pair: await link.start() for pair, link in self._links.items()}
 
+    async def add(self, node: str, target: tuple[str, int]) -> tuple[dict[Pair, int], int]:
+        """Listen for another node, too: the port of each pair that it is in, and the common one to it."""
+        added = {(node, other): Link(self._targets[other], self._random) for other in self._targets}
+        added |= {(other, node): Link(target, self._random) for other in self._targets}
+        self._targets[node] = target
+        self._links |= added
+        self._common[node] = Link(target, self._random)
+        ports = {pair: await link.start() for pair, link in added.items()}
+        return ports, await self._common[node].start()
+
+    async def remove(self, node: str) -> None:
+        """Nobody links to or from this node any more."""
+        del self._targets[node]
+        for pair in [pair for pair in self._links if node in pair]:
+            await self._links.pop(pair).close()
+        if node in self._common:
+            await self._common.pop(node).close()
+
     async def close(self) -> None:
         """Stop all forwarders."""
-        for link in self._links.values():
+        for link in (*self._links.values(), *self._common.values()):
             await link.close()
 
     def apply(self, weather: Weather, pairs: Iterable[Pair] | None = None) -> None:
         """Give these pairs, or all, a weather."""
         for pair in self._links if pairs is None else pairs:
-            self._links[pair].apply(weather)
+            self._apply(weather, pair)
 
     def vary(self, weather: Callable[[Pair], Weather]) -> None:
         """Give each pair the weather that is chosen for it."""
-        for pair, link in self._links.items():
-            link.apply(weather(pair))
+        for pair in self._links:
+            self._apply(weather(pair), pair)
+
+    def _apply(self, weather: Weather, pair: Pair) -> None:
+        self._links[pair].apply(weather)
+        if pair[1] in self._common:
+            self._common[pair[1]].apply(weather)
 
     def between(self, some: Iterable[str], others: Iterable[str]) -> set[Pair]:
         """The pairs from some nodes to others, and back."""

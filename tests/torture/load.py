@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 
@@ -44,9 +44,17 @@ STRONG = Freshness(strong=True)
 class Load:
     """All clients of a run. `rejected` counts reads that no node answered."""
 
-    def __init__(self, bank: Bank, holders: Sequence[Holder], history: History, seed: int) -> None:
-        """Nobody pays yet; see `running`."""
+    def __init__(
+        self,
+        bank: Bank,
+        holders: Sequence[Holder],
+        history: History,
+        seed: int,
+        nodes: Callable[[], tuple[str, ...]],
+    ) -> None:
+        """Nobody pays yet; see `running`. `nodes` gives those that make up the cluster now."""
         self.history = history
+        self._nodes = nodes
         self.rejected = 0
         self.snapshots = 0
         self._bank = bank
@@ -60,12 +68,11 @@ class Load:
     async def running(self) -> AsyncIterator[None]:
         """Everybody pays and reads in here."""
         names = [f"payer-{number}" for number in range(PAYERS)]
-        nodes = [node.id for node in self._bank.network.nodes]
         async with asyncio.TaskGroup() as group:
             for name in names:
                 group.create_task(self._pay_on(name))
-            for node in nodes:
-                group.create_task(self._read_on(node))
+            for number in range(len(self._nodes())):
+                group.create_task(self._read_on(number))
             try:
                 yield
             finally:
@@ -125,23 +132,31 @@ class Load:
 
     async def _pay_on(self, name: str) -> None:
         random = Random(f"{self._seed}/{name}")
-        async with self._client(ATTEMPT_MS) as client:
-            while not self._end.is_set():
-                await self.pay(client, name, random)
-                await self._pause(random.expovariate(1 / PACE_S))
+        while not self._end.is_set():
+            nodes = self._nodes()
+            async with self._client(ATTEMPT_MS, *nodes) as client:
+                while nodes == self._nodes() and not self._end.is_set():
+                    await self.pay(client, name, random)
+                    await self._pause(random.expovariate(1 / PACE_S))
 
-    async def _read_on(self, node: str) -> None:
-        """Read all accounts at once, then one acknowledged payment, always at one node."""
-        random = Random(f"{self._seed}/{node}")
-        async with self._client(READ_PATIENCE_MS, node) as client:
-            while not self._end.is_set():
-                try:
-                    await self._read_accounts(client, node)
-                    await self._read_payment(client, node, random)
-                except WalletError:
-                    # A node that can't answer now is right to say so; only what it answers is judged.
-                    self.rejected += 1
-                await self._pause(random.expovariate(1 / (3 * PACE_S)))
+    async def _read_on(self, number: int) -> None:
+        """Read all accounts at once, then one acknowledged payment, at one node while the nodes stay."""
+        random = Random(f"{self._seed}/reader-{number}")
+        while not self._end.is_set():
+            nodes = self._nodes()
+            node = nodes[number % len(nodes)]
+            async with self._client(READ_PATIENCE_MS, node) as client:
+                while nodes == self._nodes() and not self._end.is_set():
+                    await self._read_once(client, node, random)
+                    await self._pause(random.expovariate(1 / (3 * PACE_S)))
+
+    async def _read_once(self, client: Client, node: str, random: Random) -> None:
+        try:
+            await self._read_accounts(client, node)
+            await self._read_payment(client, node, random)
+        except WalletError:
+            # A node that can't answer now is right to say so; only what it answers is judged.
+            self.rejected += 1
 
     async def _read_accounts(self, client: Client, node: str) -> list[Read]:
         reads = await asyncio.gather(
@@ -181,7 +196,7 @@ class Load:
 
     def _client(self, attempt_ms: int, *nodes: str) -> Client:
         network = self._bank.network
-        urls = [node.api_url for node in network.nodes if not nodes or node.id in nodes]
+        urls = [place.api_url for place in network.nodes if place.id in nodes]
         return Client(urls, ca_file=network.ca, timeout_ms=READ_PATIENCE_MS, attempt_timeout_ms=attempt_ms)
 
 

@@ -17,6 +17,8 @@ from typing import TypeAlias
 from node.local import LocalNetworkError, wait_until
 from tests.torture.damage import flipped_bits
 from tests.torture.links import FAIR, Pair, Passage, Weather
+from tests.torture.membership import add_node, give_up_joiner, remove_leader, remove_node, replace_node
+from tests.torture.snapshots import forgotten, kill_giver, kill_in_snapshot, prune
 from tests.torture.stage import Stage
 
 Strike: TypeAlias = Callable[[Stage, Random], AbstractAsyncContextManager[str]]
@@ -289,4 +291,13 @@ NEMESES = (
     Nemesis("slow-sync", slow_sync, Kind.BELOW, mild=True),
     Nemesis("clock-skew", clock_skew, Kind.BELOW, mild=True),
     Nemesis("flipped-bits", flipped_bits, Kind.LINKS),
+    Nemesis("add-node", add_node, Kind.PROCESSES),
+    Nemesis("remove-node", remove_node, Kind.PROCESSES),
+    Nemesis("remove-leader", remove_leader, Kind.PROCESSES),
+    Nemesis("replace-node", replace_node, Kind.PROCESSES),
+    Nemesis("give-up-joiner", give_up_joiner, Kind.PROCESSES),
+    Nemesis("forgotten", forgotten, Kind.PROCESSES),
+    Nemesis("kill-in-snapshot", kill_in_snapshot, Kind.PROCESSES),
+    Nemesis("kill-giver", kill_giver, Kind.PROCESSES),
+    Nemesis("prune", prune, Kind.PROCESSES),
 )

@@ -5,23 +5,22 @@ It must not know how the history came about.
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from cli.audit_run import sharing
 from ledger import codec
 from ledger.audit import audit
-from ledger.block import decode_block
-from ledger.envelope import MAX_SIGNERS, EnvelopeLimits, decode_envelope
+from ledger.audit_report import Finding
 from ledger.outcome import Outcome
-from ledger.parameters import PARAMETER_RANGES
-from ledger.records import HistoryRow, history_row_key
+from ledger.records import HISTORY_PREFIX, HistoryRow
 from node.audit_source import AuditSource
 from node.disk import LevelDatabase
+from node.pruned_audit import audit_pruned
 from tests.torture.checks import contradicts_store
 from tests.torture.history import Fate, Paid, Place
 from wallet.ids import format_tx_id
@@ -52,7 +51,8 @@ class Inspected:
 FATES: Mapping[int, Fate] = {Outcome.EXECUTED: Fate.EXECUTED, Outcome.INSUFFICIENT_FUNDS: Fate.SHORT}
 """What a payer may be told of a payment by the chain."""
 
-_WIDEST = EnvelopeLimits(envelope_bytes=PARAMETER_RANGES["envelope_bytes"][1], signers=MAX_SIGNERS)
+UNCERTIFIED = "not_certified"
+"""A store that has forgotten blocks can't be proved above its newest certificate, which is no fault of it."""
 
 
 def inspect(store: Path, genesis: bytes, node: str) -> Inspected:
@@ -60,32 +60,33 @@ def inspect(store: Path, genesis: bytes, node: str) -> Inspected:
     copy = store.with_name("inspected")
     shutil.copytree(store, copy)
     try:
-        with contextlib.closing(LevelDatabase(copy, create=False)) as database:
+        with closing(LevelDatabase(copy, create=False)) as database:
             source = AuditSource(database, genesis)
             source.check_network()
-            with sharing(AUDIT_WORKERS) as verify:
-                report = audit(source, own_node=node, verify=verify)
-            found = [f"{node}: {finding}" for finding in (*source.findings, *report.findings)]
+            found = [f"{node}: {finding}" for finding in (*_audited(source, genesis, node), *source.findings)]
             return Inspected(node, found, source.tip(), _happened(source))
     finally:
         shutil.rmtree(copy)
 
 
+def _audited(source: AuditSource, genesis: bytes, node: str) -> list[Finding]:
+    """What an audit finds: a replay of all blocks, or a proof of the rows where blocks are forgotten."""
+    pruned = audit_pruned(source.database, genesis, node)
+    if pruned is not None:
+        return [finding for finding in pruned.findings if finding.code != UNCERTIFIED]
+    with sharing(AUDIT_WORKERS) as verify:
+        return list(audit(source, own_node=node, verify=verify).findings)
+
+
 def _happened(source: AuditSource) -> Happened:
     happened: defaultdict[str, list[tuple[Place, Fate]]] = defaultdict(list)
-    for height in range(1, source.tip() + 1):
-        block = source.block(height)
-        for index, raw in enumerate(() if block is None else decode_block(block).body):
-            fate = _fate(source, height, index)
-            if fate is not None:
-                tx_id = format_tx_id(decode_envelope(raw, _WIDEST).payload.tx_id)
-                happened[tx_id].append(((height, index), fate))
+    for key, raw in source.scan(HISTORY_PREFIX):
+        row = codec.decode(raw, HistoryRow)
+        fate = FATES.get(row.outcome)
+        if fate is not None and row.consumed:
+            place = int.from_bytes(key[1:7], "big"), int.from_bytes(key[7:], "big")
+            happened[format_tx_id(row.consumed[0].tx_id)].append((place, fate))
     return happened
-
-
-def _fate(source: AuditSource, height: int, index: int) -> Fate | None:
-    row = source.get(history_row_key(height, index))
-    return None if row is None else FATES.get(codec.decode(row, HistoryRow).outcome)
 
 
 def contradictions(inspected: Inspected, payments: Sequence[Paid]) -> Iterator[str]:
