@@ -154,9 +154,11 @@ async def _says(stage: Stage, node: str, event: str, height: int) -> dict[str, o
 
 
 async def _came_back(stage: Stage, node: str, height: int) -> str:
-    """Wait until the node takes part; by what means. What it leaves beside its store is a violation."""
+    """Wait until the node takes part; by what means. What a switch leaves beside its store is a violation."""
     by_snapshot = await _says(stage, node, INSTALLED, height)
     await stage.local.ready([node], READY_WITHIN_S)
+    if by_snapshot is None:
+        return "its log"
     data = stage.store(node)
     left = [
         folder.name
@@ -165,7 +167,7 @@ async def _came_back(stage: Stage, node: str, height: int) -> str:
     ]
     if left:
         stage.history.violated("nothing left over", f"{node} leaves {', '.join(left)}", time.monotonic())
-    return "a snapshot" if by_snapshot else "its log"
+    return "a snapshot"
 
 
 def _clear_kept(stage: Stage, node: str) -> None:
