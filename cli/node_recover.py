@@ -20,7 +20,7 @@ from cli.policies import public_key
 from cli.transact import Wish, build, new_id, now_ms, tx_id_text
 from cli.transact_options import valid_minutes_option
 from cli.wallet_files import WalletFiles, wallet_options
-from ledger.bodies import Kind
+from ledger.bodies import Kind, Recover
 from ledger.state import State
 from node import tls
 from node.config import NodeConfig, load_config
@@ -28,7 +28,7 @@ from node.data_switch import settle
 from node.disk import LevelDatabase
 from node.recovery import Done, Position, Survivor, carry_out, decision, furthest, position
 from node.store import Store
-from wallet.payment import complete_envelope
+from wallet.payment import Draft, complete_envelope
 from wallet.payment_file import read_draft, write_draft
 
 BOOT_BYTES = 16
@@ -94,12 +94,15 @@ def recover(
     body, author = decision(positions, height)
     names = from_genesis(settings[0].genesis.read_bytes())
     keys = [public_key(wallet, name) for name in signers]
-    wish = Wish(author.encode(), Kind.RECOVER, body)
-    draft = build(names, new_id(), wish, keys, valid_minutes)
+    draft = build(names, new_id(), Wish(author.encode(), Kind.RECOVER, body), keys, valid_minutes)
     write_draft(propose, draft)
-    maker = furthest(positions).node
+    _show_proposed(propose, draft, body, maker=furthest(positions).node, keys=len(keys))
+
+
+def _show_proposed(file: Path, draft: Draft, body: Recover, maker: str, keys: int) -> None:
+    """What was written, and who does what with it next."""
     document = {
-        "file": str(propose),
+        "file": str(file),
         "tx_id": tx_id_text(draft),
         "height": body.height,
         "header_hash": body.header_hash.hex(),
@@ -110,8 +113,8 @@ def recover(
     }
     out = output.current()
     out.result(document, lambda: out.fields(tuple((key, str(value)) for key, value in document.items())))
-    out.say(f"Have each of {len(keys)} keys sign it: nostro payment sign {propose} --signer ALIAS")
-    out.say(f"Then, for {maker} first: nostro node recover CONFIG --apply {propose}")
+    out.say(f"Have each of {keys} keys sign it: nostro payment sign {file} --signer ALIAS")
+    out.say(f"Then, for {maker} first: nostro node recover CONFIG --apply {file}")
 
 
 def _apply(settings: list[NodeConfig], signed: Path) -> None:
