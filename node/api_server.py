@@ -15,7 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from api.protocol import server_settings
-from node.peers import raise_what_it_raised
+from node.tasks import raise_what_it_raised
 
 
 class _Server(uvicorn.Server):

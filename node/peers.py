@@ -27,6 +27,7 @@ from node import tls
 from node.messages import Hello, NodeMessage, decode_node_message, encode_node_message
 from node.ports import Log, Random
 from node.refusals import Refusals
+from node.tasks import raise_what_it_raised
 
 PEER_PATH = "/peer/v1"
 FRAME_BYTES = 4 * 1024 * 1024
@@ -375,12 +376,6 @@ class PeerLinks:
     def _refuse(self, peer: str | None, reason: str) -> None:
         self.counters.refused += 1
         self._refusals.say(peer, reason, self.counters.refused)
-
-
-def raise_what_it_raised(task: asyncio.Task[None]) -> None:
-    """As a task's done-callback: hand what ended the task unexpectedly to the loop, which stops the node."""
-    if not task.cancelled():
-        task.result()
 
 
 async def _until_closed(websocket: aiohttp.ClientWebSocketResponse, wake: asyncio.Event) -> None:

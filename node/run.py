@@ -11,11 +11,11 @@ import contextlib
 import datetime
 import gc
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import TextIO
 
 import uvloop
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -42,7 +42,7 @@ from node.logs import BindableLog, open_log
 from node.machine import CannotStart, Given, api_files, given_to, node_files, raise_file_limit
 from node.mempool import MempoolLimits
 from node.metrics import Metrics
-from node.peers import PeerLinks, PeerSettings, raise_what_it_raised
+from node.peers import PeerLinks, PeerSettings
 from node.ports import Random
 from node.pruning import Pruner
 from node.records import CorruptRecord
@@ -53,6 +53,7 @@ from node.snapshot_fetch import PeerClient
 from node.snapshot_server import SnapshotServer
 from node.stop import StopRequest
 from node.store import Store, WrongStore
+from node.tasks import awaited, unattended
 from node.version import installed_version
 from node.workers import Completions, LoopTimers, ThreadWorker, ticking
 
@@ -69,8 +70,6 @@ about 8 % of its processor time (by thread, runs with and without it in turn).""
 SWITCH_INTERVAL_S = 0.0005
 """How long a thread runs on while another waits for the interpreter. At Python's own 5 ms the verify worker
 stands still after each signature while the loop or the execute worker computes."""
-
-T = TypeVar("T")
 
 
 CANNOT_GO_ON = (
@@ -200,14 +199,13 @@ async def _assemble(config: NodeConfig, log: BindableLog, stop: StopRequest, sta
     kept = await _serve_peers(frame, driver, database, store, ports)
     stack.enter_context(ticking(loop, driver.tick, config.timing.tick_ms))
     service = await _serve_people(frame, driver, store, kept, ports.clock.now_ms)
-    stack.enter_context(_beside(frame.certificates.keep()))
-    stack.enter_context(_beside(ask_of_strangers(_acquaintances(frame, joiner), frame.knocked)))
+    stack.enter_context(unattended(frame.certificates.keep()))
+    stack.enter_context(unattended(ask_of_strangers(_acquaintances(frame, joiner), frame.knocked)))
     if config.store.retention == "pruned":
-        stack.enter_context(_beside(kept.pruner.keep_pruned(config.store.keep_blocks)))
-    building = stack.enter_context(_task(look_out(joiner, lambda: driver.executed_height, wanted)))
-    return _Node(
-        frame.given.genesis.name, driver, service, building, stack.enter_context(_task(stop.asked.wait()))
-    )
+        stack.enter_context(unattended(kept.pruner.keep_pruned(config.store.keep_blocks)))
+    building = stack.enter_context(awaited(look_out(joiner, lambda: driver.executed_height, wanted)))
+    asked_to_stop = stack.enter_context(awaited(stop.asked.wait()))
+    return _Node(frame.given.genesis.name, driver, service, building, asked_to_stop)
 
 
 def _frame(config: NodeConfig, log: BindableLog, stop: StopRequest, stack: AsyncExitStack) -> _Frame:
@@ -269,24 +267,6 @@ async def _serve_people(
     certificates.serve("node", node_files(config), [*frame.links.contexts, admin.context])
     certificates.serve("api", api_files(config), [context])
     return service
-
-
-@contextmanager
-def _task(work: Coroutine[object, object, T]) -> Iterator[asyncio.Task[T]]:
-    """Work beside the node, given up when the node ends."""
-    task = asyncio.create_task(work)
-    try:
-        yield task
-    finally:
-        task.cancel()
-
-
-@contextmanager
-def _beside(work: Coroutine[object, object, None]) -> Iterator[None]:
-    """The same for work that nobody waits for: what it raises stops the node."""
-    with _task(work) as task:
-        task.add_done_callback(raise_what_it_raised)
-        yield
 
 
 @asynccontextmanager

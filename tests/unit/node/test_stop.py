@@ -13,9 +13,9 @@ import uvloop
 
 from node.config import LogSection
 from node.logs import open_log
-from node.peers import raise_what_it_raised
 from node.results import StopReason
 from node.stop import StopRequest
+from node.tasks import raise_what_it_raised
 
 
 def run(act: Callable[[asyncio.AbstractEventLoop], None]) -> tuple[StopRequest, list[dict[str, str]]]:
