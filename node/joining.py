@@ -8,11 +8,14 @@ driver. Whatever is interrupted is begun again, with the chunks that have come.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from ledger.records import REGISTRY_PREFIX
+from ledger.registry import Registry, RegistryIncomplete, load_registry
 from ledger.snapshot import Manifest, SnapshotInvalid
 from ledger.state import State, load_progress
 from ledger.view import StateCorrupted
@@ -38,6 +41,8 @@ LOOK_EVERY_S = 10.0
 BUILD_BUFFER_BYTES = 64 * 1024 * 1024
 """A store that is built holds more in memory before it writes: fewer files, merged less often."""
 
+_AFTER_REGISTRY = bytes([REGISTRY_PREFIX[0] + 1])
+
 
 class BuildCancelled(Exception):
     """The node stops: the store isn't wanted any more."""
@@ -47,7 +52,8 @@ class BuildCancelled(Exception):
 class Joiner:
     """Who takes a snapshot: the node, its network, where its store is, and how it asks the others.
 
-    `peers` gives the ids of the other nodes as far as they are known now. An `archive` is to hold all blocks:
+    `peers` gives the ids of the other nodes as far as they are known now; `follow` is told the registry that
+    the store holds before anybody is asked. An `archive` is to hold all blocks:
     once it has some it takes a snapshot only where it can't go on without, and keeps the store it had.
     """
 
@@ -57,6 +63,7 @@ class Joiner:
     ask: Ask
     peers: Callable[[], frozenset[str]]
     log: Log
+    follow: Callable[[Registry], object]
     archive: bool = False
 
 
@@ -164,6 +171,7 @@ async def _open_repaired(joiner: Joiner) -> tuple[LevelDatabase, Store]:
         await _replace_state(joiner, *damaged)
     database = LevelDatabase(joiner.data)
     try:
+        _follow_registry(joiner, database)
         store = await open_repaired(
             partial(Store.open, database, joiner.genesis_raw, joiner.node_id),
             Helpers(joiner.ask, sorted(joiner.peers()), joiner.log),
@@ -176,12 +184,19 @@ async def _open_repaired(joiner: Joiner) -> tuple[LevelDatabase, Store]:
     return database, store
 
 
+def _follow_registry(joiner: Joiner, database: LevelDatabase) -> None:
+    """Know the nodes that the chain named last; a store that doesn't tell leaves them as genesis has them."""
+    with contextlib.suppress(RegistryIncomplete):
+        joiner.follow(load_registry(database.scan(REGISTRY_PREFIX, _AFTER_REGISTRY)))
+
+
 def _damaged_state(joiner: Joiner) -> tuple[StateCorrupted, int] | None:
     """What is wrong, where the rows of the state don't lead to the roots that were last written with them;
     and up to which height the store has forgotten its blocks.
     """
     database = LevelDatabase(joiner.data)
     try:
+        _follow_registry(joiner, database)
         store = Store.open(database, joiner.genesis_raw, joiner.node_id, check_log=False)
         try:
             State.open(store)

@@ -282,6 +282,7 @@ async def _joining(frame: _Frame) -> AsyncIterator[Joiner]:
             ask=client.ask,
             peers=lambda: frozenset(book.addresses) - {config.node},
             log=frame.log,
+            follow=book.follow,
             archive=config.store.retention == "archive",
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -141,7 +142,7 @@ def test_a_damaged_state_that_nobody_replaces_keeps_the_node_out(tmp_path: Path)
     """It says what is wrong, and the next start looks again."""
     suspect = Suspect(tmp_path)
     joiner = suspect.source.joiner(suspect.data)
-    alone = Joiner(joiner.genesis_raw, "n0", suspect.data, joiner.ask, lambda: frozenset({"n9"}), joiner.log)
+    alone = replace(joiner, peers=lambda: frozenset({"n9"}))
     with pytest.raises(NotRepaired, match=r"accounts root.*no other node gives a snapshot"):
         suspect.open(alone)
     assert suspect_file(suspect.data).exists()

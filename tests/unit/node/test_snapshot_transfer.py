@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from ledger.genesis import decode_genesis
 from ledger.handovers import HandoverMissing
 from ledger.snapshot import CHUNK_BYTES, Manifest, SnapshotInvalid, encode_manifest
 from node import joining, snapshot_server, tls
+from node.addresses import AddressBook
 from node.data_switch import fetched_folder, new_folder, settle
 from node.disk import LevelDatabase, StoreError
 from node.joining import (
@@ -81,7 +83,10 @@ class Source:
 
     def joiner(self, data: Path) -> Joiner:
         """A node of the same id whose store is at `data`, empty as yet, with this source as its peer."""
-        return Joiner(self.node.genesis_raw, "n0", data, self.ask, lambda: frozenset({"n0", "n9"}), self.log)
+        peers = frozenset({"n0", "n9"})
+        return Joiner(
+            self.node.genesis_raw, "n0", data, self.ask, lambda: peers, self.log, lambda registry: None
+        )
 
     def close(self) -> None:
         """Let go of the LevelDB."""
@@ -363,6 +368,41 @@ def test_a_start_does_not_wait_long_for_a_snapshot(
     source.close()
 
 
+def test_a_start_asks_those_whom_the_store_names(tmp_path: Path) -> None:
+    """Who joined since genesis is asked before the node has a driver; a store without rows names nobody."""
+    cluster = Cluster(3, further=1)
+    cluster.elect()
+    cluster.change(add=cluster.register(3))
+    source = Source(tmp_path, node=cluster.nodes["n0"])
+    book = AddressBook(decode_genesis(source.node.genesis_raw).nodes, {})
+    asked: list[str] = []
+
+    async def silent(peer: str, path: str) -> PeerAnswer:
+        asked.append(peer)
+        raise PeerFailed(f"{peer} is down")
+
+    joiner = Joiner(
+        source.node.genesis_raw,
+        "n0",
+        tmp_path / "data",
+        silent,
+        lambda: frozenset(book.addresses),
+        source.log,
+        book.follow,
+    )
+
+    async def scenario() -> None:
+        for expected in ({"n0", "n1", "n2"}, {"n0", "n1", "n2", "n3"}):
+            asked.clear()
+            database, _ = await open_store(joiner, 2**62)
+            assert set(asked) == expected
+            database.write(source.node.disk.live, (), sync=True)
+            database.close()
+
+    asyncio.run(scenario())
+    source.close()
+
+
 def test_an_archive_with_blocks_takes_a_snapshot_only_where_it_must(tmp_path: Path, source: Source) -> None:
     """Far behind it goes on by its log; when the leader has forgotten that, its old store is kept."""
     data = tmp_path / "data"
@@ -447,7 +487,7 @@ def test_a_snapshot_that_proves_nothing_is_thrown_away(tmp_path: Path, source: S
                 return PeerAnswer(200, encode_manifest(lie))
             return PeerAnswer(200, (tmp_path / "other" / path.rpartition("/")[2]).read_bytes())
 
-        liar = Joiner(joiner.genesis_raw, "n0", joiner.data, lying, joiner.peers, joiner.log)
+        liar = replace_dataclass(joiner, ask=lying)
         assert await build(liar, {"n0": 9}, 0) is None
         assert "certified state root" in (await source.log.until("snapshot_invalid"))["reason"]
         assert not fetched_folder(joiner.data).exists()
