@@ -168,6 +168,7 @@ def _replay(
         return False
     _check_seals(work, chain, executed, own_node)
     _count(work, state, executed, envelopes)
+    _check_ids(work, kept, executed)
     kept.write(executed.changes)
     state.apply(executed)
     return True
@@ -254,6 +255,17 @@ def _execute(
         return None
 
 
+def _check_ids(work: _Work, kept: Scratch, executed: Executed) -> None:
+    """No id is consumed that an earlier block has consumed.
+
+    The rules' own invariants look at one block only: looking further back costs a read a transaction.
+    """
+    for key in executed.changes:
+        if key[:1] == records.ID_PREFIX and kept.get(key) is not None:
+            broken = InvariantViolated("ids_consumed_once", f"the id of row {key.hex()} was consumed before")
+            work.found("invariant_broken", executed.height, None, str(broken))
+
+
 def _check_seals(work: _Work, chain: ChainReader, executed: Executed, own_node: str | None) -> None:
     """Check what was signed of a block just executed."""
     certifiers = executed.registry.certifiers_at(executed.height)
@@ -266,8 +278,18 @@ def _check_seals(work: _Work, chain: ChainReader, executed: Executed, own_node: 
     raw = chain.certificate(executed.height)
     if raw is not None:
         _check_certificate(work, executed, certifiers, raw)
+    recovery = executed.registry.recoveries.get(executed.height)
+    if recovery is not None:
+        _pass_over(work, chain, recovery.certified_height)
     if executed.certifiers != certifiers and work.certified != executed.height:
         work.uncertified_handovers.append(executed.height)
+
+
+def _pass_over(work: _Work, chain: ChainReader, certified: int) -> None:
+    """A recovery hands over from a certified height, whatever passed on above it."""
+    work.uncertified_handovers = [height for height in work.uncertified_handovers if height < certified]
+    if chain.certificate(certified) is None:
+        work.uncertified_handovers.append(certified)
 
 
 def _check_own(

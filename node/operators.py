@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
 import aiohttp
@@ -29,6 +30,8 @@ from node.report import NodeReport
 TIMEOUT_S = 2.0
 SNAPSHOT_TIMEOUT_S = 600.0
 PRUNE_TIMEOUT_S = 600.0
+
+T = TypeVar("T")
 
 
 class AdminUnreachable(Exception):
@@ -79,7 +82,7 @@ async def report(port: AdminPort) -> NodeReport:
     status, text = await ask(port, REPORT_PATH)
     if status != 200:
         raise AdminRefused(text.strip())
-    return msgspec.json.decode(text, type=NodeReport)
+    return _read(port, text, NodeReport)
 
 
 async def hand_over(port: AdminPort, to: str | None) -> str:
@@ -87,28 +90,39 @@ async def hand_over(port: AdminPort, to: str | None) -> str:
     query = "" if to is None else f"?to={quote(to)}"
     status, text = await ask(port, TRANSFER_PATH + query, "POST")
     if status == 202:
-        return msgspec.json.decode(text, type=HandingOver).to
-    raise AdminRefused(_refusal(status, text))
+        return _read(port, text, HandingOver).to
+    raise AdminRefused(_refusal(port, status, text))
 
 
 async def make_snapshot(port: AdminPort) -> Path:
     """Have a node make a snapshot of now; its folder on the node's machine. Raises as `report`."""
     status, text = await ask(port, SNAPSHOT_PATH, "POST", SNAPSHOT_TIMEOUT_S)
     if status == 200:
-        return Path(msgspec.json.decode(text, type=SnapshotMade).folder)
-    raise AdminRefused(_refusal(status, text))
+        return Path(_read(port, text, SnapshotMade).folder)
+    raise AdminRefused(_refusal(port, status, text))
 
 
 async def prune(port: AdminPort, keep: int) -> int:
     """Have a node forget the bodies of all but the newest `keep` blocks; up to which. Raises as `report`."""
     status, text = await ask(port, f"{PRUNE_PATH}?keep={keep}", "POST", PRUNE_TIMEOUT_S)
     if status == 200:
-        return msgspec.json.decode(text, type=Pruned).height
-    raise AdminRefused(_refusal(status, text))
+        return _read(port, text, Pruned).height
+    raise AdminRefused(_refusal(port, status, text))
 
 
-def _refusal(status: int, text: str) -> str:
-    return msgspec.json.decode(text, type=AdminRefusal).reason if status in (400, 409) else text.strip()
+def _refusal(port: AdminPort, status: int, text: str) -> str:
+    return _read(port, text, AdminRefusal).reason if status in (400, 409) else text.strip()
+
+
+def _read(port: AdminPort, text: str, kind: type[T]) -> T:
+    """What a node answered; raises AdminRefused where it is of another version."""
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.DecodeError as error:
+        raise AdminRefused(
+            f"{port.url} answers what this program can't read ({error}): "
+            "use a program of the version that the node runs"
+        ) from error
 
 
 def reason_of(error: aiohttp.ClientError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -10,12 +11,15 @@ from msgspec.structs import replace
 from ledger import keys
 from ledger.audit import MAX_FINDINGS, SIGNATURE_CHUNK, audit, verify_here
 from ledger.audit_report import AuditReport, Check, MemoryScratch
-from ledger.block import decode_block, encode_block, make_block
+from ledger.block import Block, decode_block, encode_block, make_block
 from ledger.bodies import OpenAccount, Transfer
 from ledger.certificate import decode_seal, encode_seal
 from ledger.codec import encode
+from ledger.envelope import Envelope
 from ledger.parameters import PARAMETER_RANGES
-from ledger.records import ACCOUNT_PREFIX, account_row_key, history_row_key
+from ledger.records import ACCOUNT_PREFIX, ID_PREFIX, account_row_key, history_row_key
+from ledger.rules import RULES
+from ledger.state import Executed, State
 from tests.unit.ledger.audited import BUILT, Chain, certified, copy_of_built, run, sealed
 from tests.unit.ledger.rules.world import (
     ISSUANCE,
@@ -60,6 +64,23 @@ def test_progress_and_scratch_are_the_callers(chain: Chain) -> None:
     audit(chain, progress=lambda height, tip: heights.append((height, tip)), scratch=scratch)
     assert heights == [(height, 8) for height in range(1, 9)]
     assert dict(scratch.scan(b"")) == chain.rows
+
+
+def test_an_id_that_is_consumed_in_two_blocks_is_found(chain: Chain) -> None:
+    """Rules that lose sight of an earlier block's ids write a row of one again."""
+    consumed: dict[bytes, bytes] = {}
+
+    def forgetful(state: State, block: Block, envelopes: Sequence[Envelope]) -> Executed:
+        executed = RULES[1].execute(state, block, envelopes)
+        consumed.update((key, row) for key, row in executed.changes.items() if key[:1] == ID_PREFIX)
+        if block.header.height < 8:
+            return executed
+        return dataclasses.replace(executed, changes={**executed.changes, **consumed})
+
+    report = audit(chain, rules={1: dataclasses.replace(RULES[1], execute=forgetful)})
+    ids = [finding for finding in report.findings if "ids_consumed_once" in finding.what]
+    assert {(finding.code, finding.height) for finding in ids} == {("invariant_broken", 8)}
+    assert len(ids) == len(consumed) - 1
 
 
 def test_another_network_is_named(chain: Chain) -> None:
