@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import resource
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace as replace_dataclass
 from pathlib import Path
 
@@ -17,10 +18,9 @@ from ledger.snapshot import CHUNK_BYTES, Manifest, SnapshotInvalid, encode_manif
 from node import joining, snapshot_server, tls
 from node.addresses import AddressBook
 from node.data_switch import fetched_folder, new_folder, settle
-from node.disk import LevelDatabase, StoreError
+from node.disk import LevelDatabase
 from node.joining import (
     FAR_BEHIND_BLOCKS,
-    BuiltStore,
     Joiner,
     build,
     build_if_far_behind,
@@ -536,23 +536,36 @@ def test_a_snapshot_that_the_disk_has_no_room_for_is_not_fetched(tmp_path: Path,
     source.close()
 
 
-def test_a_full_disk_gives_the_snapshot_up(
-    tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What came is removed, so that the next start has room; the node goes on without."""
+@contextmanager
+def no_file_longer_than(size_bytes: int) -> Iterator[None]:
+    """Let the system refuse to write beyond so many bytes in any file, as it does on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("holds_chunks", [False, True])
+def test_a_full_disk_gives_the_snapshot_up(tmp_path: Path, source: Source, holds_chunks: bool) -> None:
+    """What came is removed, so that the next start has room; the node goes on without. Either a chunk can't
+    be written, or the store that is made of them.
+    """
     joiner = source.joiner(tmp_path / "data")
 
-    def full(joiner: Joiner, manifest: Manifest) -> BuiltStore:
-        raise StoreError("no space is left")
-
-    monkeypatch.setattr(joining, "BuiltStore", full)
-
     async def scenario() -> None:
-        assert await build(joiner, {"n0": 9}, 0) is None
-        assert await source.log.until("snapshot_not_built")
+        longest_bytes = max(chunk.ref.size_bytes for chunk in chunks_of(await made(source)))
+        with no_file_longer_than(longest_bytes - (not holds_chunks)):
+            assert await build(joiner, {"n0": 9}, 0) is None
+        reason = (await source.log.until("snapshot_not_built"))["reason"]
+        assert "File too large" in reason
+        fetching = await source.log.until("snapshot_fetching")
+        assert fetching["bytes"] > longest_bytes
 
     asyncio.run(scenario())
     assert not fetched_folder(joiner.data).exists()
+    assert not new_folder(joiner.data).exists()
     source.close()
 
 
