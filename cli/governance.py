@@ -57,7 +57,7 @@ def decide(
 
     async def run() -> Ending:
         async with connection.client() as client:
-            keys = _admin_keys(network, passphrase, [member.id for member in await client.members()])
+            keys = admin_keys(network, passphrase, [member.id for member in await client.members()])
             return await carry_out(client, wallet, options, make, _signing(keys))
 
     show(asyncio.run(run()), options)
@@ -96,7 +96,7 @@ def _signing(keys: Sequence[ec.EllipticCurvePrivateKey]) -> Signing:
     return Signing([public_bytes(key) for key in keys], lambda draft: reduce(sign_draft, keys, draft))
 
 
-def _admin_keys(
+def admin_keys(
     network: ProvisionedNetwork, passphrase: str, members: Sequence[str]
 ) -> list[ec.EllipticCurvePrivateKey]:
     """The admin keys of more than half of the members, as far as the folder has them."""

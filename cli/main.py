@@ -20,6 +20,9 @@ COMMANDS = {
         "Make the files of a new network, and run its nodes in the background of this machine.",
     ),
     "node": LazyCommand("cli.node:node", "Run one bank's node, or ask how it is."),
+    "drill": LazyCommand(
+        "cli.drill.command:drill", "Rehearse a lost quorum and a restore, on copies of a network's nodes."
+    ),
     "leader": LazyCommand("cli.leader:leader", "See to which node leads."),
     "key": LazyCommand("cli.key:key", "Make and keep the keys that sign payments."),
     "pay": LazyCommand("cli.pay:pay", "Pay an amount from one account to another."),
