@@ -4,7 +4,7 @@ It must not know how nodes work inside: it sees messages, disks and stores.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from consensus.messages import AppendEntriesReply, Message, RequestVoteReply, decode_message
 from ledger.audit import audit, verify_here
@@ -18,7 +18,7 @@ from ledger.records import ACCOUNT_PREFIX, Account
 from ledger.state import State, load_progress
 from ledger.view import ReadView
 from node.messages import NodeMessage, RaftFrame, SealShare
-from node.records import HARD_STATE, block_key, header_key, seal_key, unpack_record
+from node.records import HARD_STATE, Record, block_key, header_key, seal_key, unpack_record
 from node.store import Store
 from tests.simulation.cluster.chain import StoredChain
 from tests.simulation.cluster.clients import Order
@@ -39,6 +39,7 @@ class Oracle:
         self._blocks: dict[int, bytes] = {}
         self._seals: dict[int, bytes] = {}
         self._forgotten: dict[int, bytes] = {}
+        self._executed: dict[str, int] = {}
         self._learners: tuple[str, ...] = ()
         self._joint = False
 
@@ -64,6 +65,7 @@ class Oracle:
             raise Violation(f"{node} executed block {height}, but stores no header or no seal of it")
         if entry is not None:
             self._forgotten[height] = entry.data
+        self._executed[node] = max(height, self._executed.get(node, 0))
         found = block_hash(sealed.header)
         if height not in self._blocks:
             self._count_change(decode(sealed.header, Header))
@@ -73,6 +75,17 @@ class Oracle:
         right = self._seals.setdefault(height, sealed.seal)
         if sealed.seal != right or (own is not None and own.seal != right):
             raise Violation(f"{node} sealed height {height} otherwise")
+
+    def recovered(self, height: int, survivors: Collection[str]) -> None:
+        """The survivors go on above this height, in another way than the lost ones may have: nothing that a
+        survivor had executed is undone.
+        """
+        executed = max(self._executed.get(node, 0) for node in survivors)
+        if executed > height:
+            raise Violation(f"a recovery goes on from {height}, but a survivor had executed {executed}")
+        for known in (self._blocks, self._seals, self._forgotten):
+            for above in [at for at in known if at > height]:
+                del known[above]
 
     def check_refused(self, stores: Mapping[str, Store], orders: list[Order]) -> None:
         """At rest, before anything is asked for again: what was refused for good stands on no chain."""
@@ -108,15 +121,18 @@ class Oracle:
             self._learners, self._joint = change.learners, bool(change.outgoing)
 
     def _check_promise(self, sender: str, message: Message, durable: Mapping[bytes, bytes]) -> None:
+        raw = durable.get(HARD_STATE)
+        record = Record(0, 0, b"") if raw is None else unpack_record(HARD_STATE, raw)
         if isinstance(message, AppendEntriesReply) and message.success and message.index:
-            # What is executed was synced, and its body may be forgotten since.
-            if block_key(message.index) not in durable and header_key(message.index) not in durable:
+            # What is executed was synced, and its body may be forgotten since. A leader of a later term may have
+            # had the block cut off: then whoever elected it lacks the block and acknowledges none of the earlier
+            # term any more, so that no quorum comes together for it (Raft paper, 5.4.3).
+            held = block_key(message.index) in durable or header_key(message.index) in durable
+            if not held and record.term <= message.term:
                 raise Violation(f"{sender} acknowledged block {message.index} before it was synced")
         elif isinstance(message, RequestVoteReply) and message.granted and not message.pre_vote:
-            raw = durable.get(HARD_STATE)
             if raw is None:
                 raise Violation(f"{sender} voted for {message.to} with nothing on its disk")
-            record = unpack_record(HARD_STATE, raw)
             synced = (record.term, record.payload.decode())
             # A later term on the disk, of a Ready synced together with this, forbids another vote as well.
             if synced != (message.term, message.to) and record.term <= message.term:
