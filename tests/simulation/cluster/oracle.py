@@ -124,9 +124,9 @@ class Oracle:
         raw = durable.get(HARD_STATE)
         record = Record(0, 0, b"") if raw is None else unpack_record(HARD_STATE, raw)
         if isinstance(message, AppendEntriesReply) and message.success and message.index:
-            # What is executed was synced, and its body may be forgotten since. A leader of a later term may have
-            # had the block cut off: then whoever elected it lacks the block and acknowledges none of the earlier
-            # term any more, so that no quorum comes together for it (Raft paper, 5.4.3).
+            # What is executed was synced, and its body may be forgotten since. A leader of a later term may
+            # have had the block cut off: then whoever elected it lacks the block and acknowledges none of the
+            # earlier term any more, so that no quorum comes together for it (Raft paper, 5.4.3).
             held = block_key(message.index) in durable or header_key(message.index) in durable
             if not held and record.term <= message.term:
                 raise Violation(f"{sender} acknowledged block {message.index} before it was synced")

@@ -6,8 +6,10 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
+from consensus.messages import AppendEntriesReply, encode_message
 from ledger.keys import BadSignature, public_bytes, sign, verify
 from ledger.outcome import Outcome
+from node.messages import RaftFrame
 from node.results import Stage, SubmitResult
 from tests.simulation.cluster.bank import Bank, genesis_of, key_of
 from tests.simulation.cluster.clients import Clients, Order
@@ -107,3 +109,19 @@ def test_every_kind_of_fault_of_the_mixture_has_a_profile_of_its_own() -> None:
     """What all together do must be seen to be done by each alone."""
     alone = {nemesis.name for name in CAMPAIGN if name != HARSH.name for nemesis in PROFILES[name].nemeses}
     assert {nemesis.name for nemesis in HARSH.nemeses} <= alone
+
+
+def _acknowledges(node: Node, index: int, term: int) -> None:
+    """Check, as it leaves, that the node tells another that it stored the block in this term."""
+    reply = AppendEntriesReply(node.id, "other", term, success=True, index=index, hint_index=0, hint_term=0)
+    Oracle(lambda id_: node.disk, Counter()).sent(node.id, RaftFrame(encode_message(reply)))
+
+
+def test_a_block_acknowledged_but_not_on_the_disk_is_a_violation() -> None:
+    """One on the disk is none; nor is one of a term that is over, for a later leader may have had it cut off."""
+    node = alone()
+    stored, term = node.store.last_index, node.driver.status().term
+    _acknowledges(node, stored, term)
+    _acknowledges(node, stored + 1, term - 1)
+    with pytest.raises(Violation, match=f"acknowledged block {stored + 1} before it was synced"):
+        _acknowledges(node, stored + 1, term)
