@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from node.log_file import set_aside
+from wallet.atomic_file import write_private
 
 PID_FILE_BYTES = 4_096
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -81,9 +82,7 @@ def start(node: BackgroundNode) -> ProcessRecord:
         setsid=True,
     )
     record = ProcessRecord(pid, start_ticks(pid) or 0, boot_id(), time.time_ns() // 1_000_000)
-    new = node.pid_file.with_suffix(".new")
-    new.write_bytes(msgspec.json.encode(record))
-    new.replace(node.pid_file)
+    write_private(node.pid_file, msgspec.json.encode(record))
     return record
 
 

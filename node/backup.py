@@ -24,12 +24,11 @@ from node.snapshot_folder import (
     make_empty,
     read_chunk,
     read_manifest,
-    sync_folder,
-    write_file,
     write_manifest,
 )
 from node.snapshot_install import SnapshotInstaller
 from node.store import Store
+from wallet.atomic_file import write_private
 
 
 class BackupRefused(Exception):
@@ -51,9 +50,8 @@ def copy_backup(snapshot: Path, target: Path) -> Manifest:
     manifest = read_manifest(snapshot)
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     for chunk in chunks_of(manifest):
-        write_file(target / chunk.name, read_chunk(snapshot, chunk))
-    write_file(target / MANIFEST, (snapshot / MANIFEST).read_bytes())
-    sync_folder(target)
+        write_private(target / chunk.name, read_chunk(snapshot, chunk))
+    write_private(target / MANIFEST, (snapshot / MANIFEST).read_bytes())
     return manifest
 
 

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from node.disk import StoreError
-from node.snapshot_folder import remove, sync_folder, write_file
+from node.snapshot_folder import remove
+from wallet.atomic_file import sync_directory, write_private
 
 _KEEP = "KEEP"
 """A file of this name in a store says that it isn't to be removed once another has taken its place."""
@@ -36,7 +37,7 @@ def keep(data: Path) -> None:
 
     The mark stands in the store itself, so that it is kept whoever ends the switch.
     """
-    write_file(data / _KEEP, b"")
+    write_private(data / _KEEP, b"")
 
 
 def fetched_folder(data: Path) -> Path:
@@ -61,10 +62,10 @@ def switch(data: Path, step: Step = lambda done: None) -> None:
     step("new store synced")
     if data.exists():
         data.rename(old)
-        sync_folder(data.parent)
+        sync_directory(data.parent)
         step("old store moved away")
     new.rename(data)
-    sync_folder(data.parent)
+    sync_directory(data.parent)
     step("new store in its place")
     _dispose(old)
     step("old store removed")
@@ -83,7 +84,7 @@ def settle(data: Path) -> None:
                 f"have, keep a copy and move it back to {data}; else bring the bank back as a new node."
             )
         new.rename(data)
-        sync_folder(data.parent)
+        sync_directory(data.parent)
     _dispose(old)
     remove(new)
 
@@ -97,7 +98,7 @@ def _dispose(old: Path) -> None:
     while (kept := old.with_name(f"{old.stem}.kept-{number}")).exists():
         number += 1
     old.rename(kept)
-    sync_folder(old.parent)
+    sync_directory(old.parent)
 
 
 def sync_files(folder: Path) -> None:
@@ -108,4 +109,4 @@ def sync_files(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-    sync_folder(folder)
+    sync_directory(folder)

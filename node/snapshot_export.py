@@ -36,8 +36,8 @@ from ledger.snapshot import (
     pack_chunks,
 )
 from node.records import CorruptRecord, header_key, unpack_record
-from node.snapshot_folder import write_file
 from node.store import Store
+from wallet.atomic_file import write_private
 
 
 class Rows(Protocol):
@@ -116,7 +116,7 @@ def _handovers(store: Store, height: int) -> tuple[Handover, ...]:
 def _write_section(folder: Path, name: str, items: Iterable[bytes]) -> SectionRef:
     refs, count = [], 0
     for number, (raw, held) in enumerate(pack_chunks(items)):
-        write_file(folder / chunk_name(name, number), raw)
+        write_private(folder / chunk_name(name, number), raw)
         refs.append(ChunkRef(sha256(raw).digest(), len(raw)))
         count += held
     return SectionRef(name, count, tuple(refs))

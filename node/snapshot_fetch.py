@@ -19,9 +19,10 @@ from ledger.parameters import PARAMETER_RANGES
 from ledger.snapshot import CHUNK_BYTES, MANIFEST_BYTES, Manifest, decode_manifest, is_chunk
 from ledger.snapshot_proof import certified_seal
 from node.ports import Log
-from node.snapshot_folder import chunks_of, has_chunk, remove_others, write_file
+from node.snapshot_folder import chunks_of, has_chunk, remove_others
 from node.snapshot_server import HEIGHT_PATH, MANIFEST_PATH
 from node.tls import node_name
+from wallet.atomic_file import write_private
 
 ASK_TIMEOUT_S = 1.0
 """A node that doesn't say its height in this time isn't waited for: a start must not take longer."""
@@ -141,7 +142,7 @@ async def fetch(
             raise PeerFailed(f"{peer} answers {answer.status} for {chunk.name} of height {manifest.height}")
         if not is_chunk(answer.body, chunk.ref):
             raise PeerFailed(f"{peer} sent other bytes for {chunk.name} than its manifest names")
-        await asyncio.to_thread(write_file, folder / chunk.name, answer.body)
+        await asyncio.to_thread(write_private, folder / chunk.name, answer.body)
     return manifest
 
 

@@ -6,7 +6,6 @@ not there, so whatever was interrupted can go on.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,9 +20,9 @@ from ledger.snapshot import (
     encode_manifest,
     is_chunk,
 )
+from wallet.atomic_file import write_private
 
 MANIFEST = "manifest"
-_PARTIAL = ".partial"
 
 
 class Chunk(NamedTuple):
@@ -41,20 +40,9 @@ def chunks_of(manifest: Manifest) -> Iterator[Chunk]:
             yield Chunk(section.name, chunk_name(section.name, number), ref)
 
 
-def write_file(path: Path, raw: bytes) -> None:
-    """Write a file that is there as a whole or not at all, also after a crash."""
-    partial = path.with_name(path.name + _PARTIAL)
-    with partial.open("wb") as file:
-        file.write(raw)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest, which makes the folder a snapshot: after all of its chunks."""
-    write_file(folder / MANIFEST, encode_manifest(manifest))
-    sync_folder(folder)
+    write_private(folder / MANIFEST, encode_manifest(manifest))
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -101,12 +89,3 @@ def remove(folder: Path) -> None:
     """Remove a folder with all that is in it; harmless where there is none."""
     if folder.exists():
         shutil.rmtree(folder)
-
-
-def sync_folder(folder: Path) -> None:
-    """Let the disk know of all names in the folder."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,4 +1,4 @@
-"""Writing a small private file so that a crash leaves the old one or the new one, never half of either.
+"""Writing a private file so that a crash leaves the old one or the new one, never half of either.
 
 It must not know what the files hold. POSIX: rename within a directory is atomic, and it is durable once the
 directory itself is synced.
@@ -31,10 +31,11 @@ def write_private(path: Path, data: bytes) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Let the disk know of all names in the directory. Raises OSError."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -22,13 +22,13 @@ from node.snapshot_folder import (
     read_chunk,
     read_manifest,
     remove_others,
-    write_file,
 )
 from node.snapshot_install import SnapshotOvertaken
 from node.store import LogWrite, OwnSeal, Store
 from tests.simulation.cluster.database import SimulatedDisk
 from tests.unit.node.harness import Node, new_disk, open_database
 from tests.unit.node.snapshots import grown, install_into, snapshot_of
+from wallet.atomic_file import write_private
 
 EMPTY_HEADER = SealedHeader(1, b"", b"")
 
@@ -238,8 +238,8 @@ def test_a_folder_knows_its_own_chunks(tmp_path: Path) -> None:
     chunks = list(chunks_of(manifest))
     assert read_manifest(folder) == manifest == decode_manifest(encode_manifest(manifest))
     assert all(has_chunk(folder, chunk) for chunk in chunks)
-    write_file(folder / chunks[0].name, b"other")
-    write_file(folder / "chain-999999", b"old")
+    write_private(folder / chunks[0].name, b"other")
+    write_private(folder / "chain-999999", b"old")
     (folder / "manifest").unlink()
     assert not has_chunk(folder, chunks[0])
     remove_others(folder, manifest)
