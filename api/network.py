@@ -11,14 +11,14 @@ from fastapi import APIRouter, Query, Request, Response
 
 from api.documented import documented
 from api.reading import IMMUTABLE, MSGPACK, ReadQuery, answer, negotiate, ready, send
-from api.render import (
+from api.render import outcome_shape
+from api.render_network import (
     asset_shape,
     cluster_shape,
     member_shape,
     membership_shape,
     network_shape,
     node_shape,
-    outcome_shape,
     rules_shape,
     schedule_shape,
 )

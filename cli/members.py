@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from cli.names import NetworkNames
     from cli.transact import Wish
     from cli.what_if import Strength, WhatIf
-    from wallet.answers import Member, Membership, Node
     from wallet.client import Client
+    from wallet.network_answers import Member, Membership, Node
 
 MEMBER_COMMANDS = {
     "register": LazyCommand("cli.members:register", "Register a member's node, or give it another address."),

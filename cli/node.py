@@ -17,7 +17,7 @@ from cli.exits import Exit
 from cli.lazy import LazyCommand, LazyGroup
 
 if TYPE_CHECKING:
-    from wallet.answers import Cluster
+    from wallet.network_answers import Cluster
 
 STATUS_TIMEOUT_MS = 3_000
 

@@ -15,7 +15,7 @@ from cli.exits import Exit
 if TYPE_CHECKING:
     from collections.abc import Set
 
-    from wallet.answers import Membership
+    from wallet.network_answers import Membership
 
 
 @dataclass(frozen=True, slots=True)

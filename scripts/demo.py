@@ -24,9 +24,10 @@ from cli.settle.plan import make_plan
 from node.local import LocalNetwork, LocalNetworkError, free_node_ports
 from node.plan import NetworkPlan, PlannedAsset, PlannedMember, PlannedNode
 from node.provision import ProvisionedNetwork, create_network
-from wallet.answers import Certificate, Cluster
+from wallet.answers import Certificate
 from wallet.client import Client
 from wallet.keystore_file import ScryptCost
+from wallet.network_answers import Cluster
 
 PASSPHRASE = "nostro demo"
 # Everybody may know this passphrase: keystores that are slow to open would protect nothing here.

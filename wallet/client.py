@@ -21,7 +21,7 @@ import msgspec
 from ledger.codec import Malformed, encode
 from ledger.envelope import MAX_SIGNERS, EnvelopeLimits, decode_envelope
 from ledger.parameters import PARAMETER_RANGES
-from wallet import answers
+from wallet import answers, network_answers
 from wallet.answers import Answer, Wait
 from wallet.delivery import Delivery, Pause
 from wallet.endpoints import Endpoints
@@ -184,41 +184,41 @@ class Client:
         """The certificate of a height; its canonical bytes are in `certificate`."""
         return await self._get(f"/v1/blocks/{_path(block)}/certificate", answers.Certificate, fresh)
 
-    async def members(self, fresh: Freshness = ANY) -> tuple[answers.Member, ...]:
+    async def members(self, fresh: Freshness = ANY) -> tuple[network_answers.Member, ...]:
         """All members, by id."""
-        return (await self._get("/v1/members", answers.Members, fresh)).members
+        return (await self._get("/v1/members", network_answers.Members, fresh)).members
 
-    async def nodes(self, fresh: Freshness = ANY) -> tuple[answers.Node, ...]:
+    async def nodes(self, fresh: Freshness = ANY) -> tuple[network_answers.Node, ...]:
         """All nodes, by id."""
-        return (await self._get("/v1/nodes", answers.Nodes, fresh)).nodes
+        return (await self._get("/v1/nodes", network_answers.Nodes, fresh)).nodes
 
-    async def assets(self, fresh: Freshness = ANY) -> tuple[answers.Asset, ...]:
+    async def assets(self, fresh: Freshness = ANY) -> tuple[network_answers.Asset, ...]:
         """All assets, by code."""
-        return (await self._get("/v1/assets", answers.Assets, fresh)).assets
+        return (await self._get("/v1/assets", network_answers.Assets, fresh)).assets
 
-    async def parameters(self, fresh: Freshness = ANY) -> answers.ParameterSchedule:
+    async def parameters(self, fresh: Freshness = ANY) -> network_answers.ParameterSchedule:
         """The parameters in force, and their schedule."""
-        return await self._get("/v1/parameters", answers.ParameterSchedule, fresh)
+        return await self._get("/v1/parameters", network_answers.ParameterSchedule, fresh)
 
-    async def membership(self, fresh: Freshness = ANY) -> answers.Membership:
+    async def membership(self, fresh: Freshness = ANY) -> network_answers.Membership:
         """Which nodes make up the cluster, and the newest decision about it."""
-        return await self._get("/v1/membership", answers.Membership, fresh)
+        return await self._get("/v1/membership", network_answers.Membership, fresh)
 
-    async def rules(self, fresh: Freshness = ANY) -> answers.RulesSchedule:
+    async def rules(self, fresh: Freshness = ANY) -> network_answers.RulesSchedule:
         """The version of the rules in force, and the schedule."""
-        return await self._get("/v1/rules", answers.RulesSchedule, fresh)
+        return await self._get("/v1/rules", network_answers.RulesSchedule, fresh)
 
     async def outcomes(self) -> tuple[answers.OutcomeView, ...]:
         """The outcome table of the node that answers."""
         return (await self._get("/v1/outcomes", answers.OutcomeTable, ANY)).outcomes
 
-    async def network(self) -> answers.Network:
+    async def network(self) -> network_answers.Network:
         """Which network the node is of."""
-        return await self._get("/v1/network", answers.Network, ANY)
+        return await self._get("/v1/network", network_answers.Network, ANY)
 
-    async def cluster(self) -> answers.Cluster:
+    async def cluster(self) -> network_answers.Cluster:
         """The view of the cluster that the node has which answers first."""
-        return await self._get("/v1/cluster", answers.Cluster, ANY)
+        return await self._get("/v1/cluster", network_answers.Cluster, ANY)
 
     async def _get(
         self, path: str, type_: type[T], fresh: Freshness, query: Mapping[str, str] = NO_QUERY

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from cli.settle.report import Report
     from cli.settle.runner import Carried, Runner
     from node.provision import ProvisionedNetwork
-    from wallet.answers import Asset
     from wallet.client import Client
+    from wallet.network_answers import Asset
 
 DEFAULT_COLUMNS = {
     "order": "order_id",

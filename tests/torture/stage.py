@@ -26,9 +26,9 @@ from tests.integration.harness import Bank, Members, provision
 from tests.torture.history import History
 from tests.torture.links import Links, Pair
 from tests.torture.shim import Faults, compile_shim
-from wallet.answers import Cluster
 from wallet.client import Client
 from wallet.errors import WalletError
+from wallet.network_answers import Cluster
 
 LEADER_WITHIN_S = 30.0
 ASKED_MS = 1_000

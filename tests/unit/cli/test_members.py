@@ -18,17 +18,17 @@ from node.provision import create_network
 from tests.unit.cli.conftest import PASSPHRASE, Nostro, document
 from tests.unit.cli.world import World
 from tests.unit.ledger import sample
-from wallet import answers
+from wallet import network_answers
 from wallet.keystore_file import ScryptCost
 
 SIGNERS = ("--signer", "admin", "--signer", "issuer")
 NEW = ("members", "register", "node-beta-2", "--member", "beta", "--address", "beta.example:7001")
 
 
-def membership(*voters: str, rule: str = "majority") -> answers.Membership:
+def membership(*voters: str, rule: str = "majority") -> network_answers.Membership:
     """One with these voters and nothing pending."""
-    decision = answers.Decision(version=1, from_height=0, voting=False, pending=False)
-    return answers.Membership(
+    decision = network_answers.Decision(version=1, from_height=0, voting=False, pending=False)
+    return network_answers.Membership(
         version=1,
         voters=voters,
         outgoing=(),

@@ -22,7 +22,7 @@ from tests.unit.wallet.played_nodes import (
     refuses,
     says,
 )
-from wallet import answers, transport
+from wallet import answers, network_answers, transport
 from wallet.client import Client, Freshness
 from wallet.errors import NotReachable, ProtocolError
 from wallet.replies import NotFound, Refused
@@ -64,20 +64,20 @@ PAIRS = [
     (answers.Blocks, shapes.BlocksShape),
     (answers.NodeSignature, shapes.SignatureShape),
     (answers.Certificate, shapes.CertificateShape),
-    (answers.Member, shapes.MemberShape),
-    (answers.Node, shapes.NodeShape),
-    (answers.Asset, shapes.AssetShape),
-    (answers.Parameters, shapes.ParametersShape),
-    (answers.ScheduledParameters, shapes.ScheduledShape),
-    (answers.ParameterSchedule, shapes.ParameterScheduleShape),
+    (network_answers.Member, shapes.MemberShape),
+    (network_answers.Node, shapes.NodeShape),
+    (network_answers.Asset, shapes.AssetShape),
+    (network_answers.Parameters, shapes.ParametersShape),
+    (network_answers.ScheduledParameters, shapes.ScheduledShape),
+    (network_answers.ParameterSchedule, shapes.ParameterScheduleShape),
     (answers.Change, shapes.ChangeShape),
-    (answers.Decision, shapes.DecisionShape),
-    (answers.Membership, shapes.MembershipShape),
-    (answers.ScheduledRules, shapes.ScheduledRulesShape),
-    (answers.RulesSchedule, shapes.RulesShape),
-    (answers.Network, shapes.NetworkShape),
-    (answers.Peer, shapes.PeerShape),
-    (answers.Cluster, shapes.ClusterShape),
+    (network_answers.Decision, shapes.DecisionShape),
+    (network_answers.Membership, shapes.MembershipShape),
+    (network_answers.ScheduledRules, shapes.ScheduledRulesShape),
+    (network_answers.RulesSchedule, shapes.RulesShape),
+    (network_answers.Network, shapes.NetworkShape),
+    (network_answers.Peer, shapes.PeerShape),
+    (network_answers.Cluster, shapes.ClusterShape),
 ]
 
 
@@ -140,7 +140,7 @@ def test_refused() -> None:
 def test_another_node_answers(first: Any) -> None:
     """A node that fails, or that speaks nonsense, is passed over."""
 
-    async def scenario() -> tuple[answers.Member, ...]:
+    async def scenario() -> tuple[network_answers.Member, ...]:
         async with play(first) as node, play(MEMBERS) as other:
             return await read([node.url, other.url], lambda client: client.members())
 
@@ -150,7 +150,7 @@ def test_another_node_answers(first: Any) -> None:
 def test_node_that_is_gone() -> None:
     """A refused connection turns to the next node."""
 
-    async def scenario() -> tuple[answers.Member, ...]:
+    async def scenario() -> tuple[network_answers.Member, ...]:
         async with play(MEMBERS) as node:
             return await read([gone_url(), node.url], lambda client: client.members())
 
