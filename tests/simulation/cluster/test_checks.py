@@ -118,9 +118,9 @@ def _acknowledges(node: Node, index: int, term: int) -> None:
 
 
 def test_a_block_acknowledged_but_not_on_the_disk_is_a_violation() -> None:
-    """One on the disk is none; nor is one of a term that is over, for a later leader may have had it cut off."""
+    """One on the disk is none; nor is one of a term that is over: a later leader may have had it cut off."""
     node = alone()
-    stored, term = node.store.last_index, node.driver.status().term
+    stored, term = node.driver.executed_height, node.driver.status().term
     _acknowledges(node, stored, term)
     _acknowledges(node, stored + 1, term - 1)
     with pytest.raises(Violation, match=f"acknowledged block {stored + 1} before it was synced"):
