@@ -41,6 +41,7 @@ CONSENSUS: Final = {
     "transfer-too-early": "Handing over to a node that lacks entries.",
     "older-log-elected": "Electing a node with the longer log instead of the newer.",
     "vote-refused-to-strangers": "Refusing votes to voters that one hasn't heard of yet.",
+    "stranger-stays-unheard": "A leader that joined while this node was away stays a stranger to it.",
     "deposed-leader-reads": "Reads confirmed by a leader that was replaced.",
     "read-before-applied": "Reads answered before their index is applied.",
     "isolated-leader-stays": "A leader without a quorum that goes on leading.",

@@ -118,6 +118,24 @@ class Clients:
         for node, orders in asked.items():
             self._hand_in(node, orders)
 
+    def recovered(self, height: int, decision: tuple[bytes, bytes, bytes]) -> None:
+        """The chain goes on above this height without what lost nodes had above it: forget what they told.
+
+        `decision` is the envelope that says so, its author and its id; the next block holds it.
+        """
+        self.seen_height = min(self.seen_height, height)
+        for order in self.orders:
+            order.after_height = min(order.after_height, height)
+            if order.answer is None:
+                order.refused.clear()
+            elif order.answer[1] > height:
+                self._world.counts["answers lost with a quorum"] += 1
+                order.answer, order.certified = None, False
+                self._world.schedule(RETRY_MS, partial(self._retry, order))
+        raw, author, tx_id = decision
+        answer = (Outcome.EXECUTED, height + 1, 0)
+        self.orders.append(Order(raw, author, tx_id, (), height, answer, certified=True))
+
     def _pay(
         self, source: tuple[bytes, str], to: bytes, tx_id: bytes, amount: int, valid_ms: tuple[int, int]
     ) -> None:

@@ -15,6 +15,7 @@ from node.store import Store
 from tests.simulation.cluster.bank import Bank, genesis_of, key_of
 from tests.simulation.cluster.clients import Clients
 from tests.simulation.cluster.database import IN_SYNC
+from tests.simulation.cluster.doors import Doors
 from tests.simulation.cluster.governors import SPARE_BANKS, Governors
 from tests.simulation.cluster.nemeses import STRIKES
 from tests.simulation.cluster.network import Network
@@ -22,6 +23,7 @@ from tests.simulation.cluster.node import SimulatedNode
 from tests.simulation.cluster.oracle import Oracle
 from tests.simulation.cluster.profile import CHURN, HARSH, Profile, draw_rates
 from tests.simulation.cluster.reads import Readers
+from tests.simulation.cluster.recoveries import Recoveries
 from tests.simulation.cluster.repairs import Running
 from tests.simulation.cluster.signatures import checked_once
 from tests.simulation.cluster.snapshots import Snapshots
@@ -31,6 +33,8 @@ from tests.simulation.report import Report, SimulationFailure, Violation
 SIMULATOR = "tests.simulation.cluster"
 """The module whose command replays a seed."""
 EVENTS_A_LOOK = 16
+MAX_ALONE_MS = 600
+"""How long the others go on without those who are to survive them."""
 
 
 class Cluster:
@@ -52,13 +56,15 @@ class Cluster:
         self.network = Network(
             self.world, self._deliver, drop=rates.drop, duplicate=rates.duplicate, delay_ms=rates.delay_ms
         )
+        self._doors = Doors(self.world, genesis_raw, self.nodes)
         self._oracle = Oracle(lambda id_: self.nodes[id_].disk, self.world.counts)
         bank = Bank(genesis_raw)
-        self.clients = Clients(self.world, bank, lambda: list(self.nodes), self._submit)
+        self.clients = Clients(self.world, bank, self._machines, self._submit)
         banks = [f"bank{number}" for number in range(size + spare)]
         self._snapshots = Snapshots(self.world, genesis_raw, self.nodes)
         self._governors = Governors(self.world, banks, bank, self.clients, self._power_on)
         self._readers = Readers(self.world, self.clients, self.nodes)
+        self._recoveries = Recoveries(self.world, (genesis_raw, bank), self.nodes, self.clients)
         self._chaos = False
 
     def run(self) -> Report:
@@ -95,6 +101,10 @@ class Cluster:
             self._install(id_)
             self.nodes[id_].start()
 
+    def _machines(self) -> list[str]:
+        """The machines that are there."""
+        return [id_ for id_, node in self.nodes.items() if not node.is_lost]
+
     def _newest(self) -> Driver | None:
         """The node that has executed most."""
         drivers = [node.driver for node in self.nodes.values() if node.driver is not None]
@@ -117,12 +127,26 @@ class Cluster:
             executed = newest.executed
             self._governors.act(executed.registry, executed.progress.height, newest.status().leader_id)
 
+    def lose_quorum(self) -> None:
+        """Cut off a few machines, then lose the others for good, and let those few go on."""
+        survivors = self._recoveries.choose()
+        if survivors:
+            self.network.part(survivors, list(self.nodes), out=True, into=True)
+            self.world.schedule(self.world.random.uniform(0, MAX_ALONE_MS), partial(self._go_on, survivors))
+
+    def _go_on(self, survivors: tuple[str, ...]) -> None:
+        height = self._recoveries.lose_quorum(survivors)
+        if height is not None:
+            self._oracle.recovered(height, survivors)
+            self._readers.recovered(height)
+
     # What the nodes tell.
 
     def send(self, sender: str, to: str, message: NodeMessage) -> None:
         """A message leaves."""
         self._oracle.sent(sender, message)
-        self.network.send(sender, to, message)
+        if self._doors.links(sender, to):
+            self.network.send(sender, to, message)
 
     def reachable(self, node: str) -> frozenset[str]:
         """Links stand to every process; whether anything comes through is another matter."""
@@ -186,6 +210,9 @@ class Cluster:
         store = self.nodes[node].store
         if store is not None:
             self._oracle.executed(node, store, height)
+        driver = self.nodes[node].driver
+        if driver is not None:
+            self._snapshots.voting(driver.executed.registry.membership.voters)
         self.world.note(f"{node} executed {height}")
 
     # The course of a run.
@@ -274,7 +301,8 @@ class Cluster:
 
     def _ended(self, node: str) -> None:
         self._tell_others(node, lambda driver: driver.on_disconnected(node))
-        self.world.schedule(self.world.random.uniform(5, 1_500), self.nodes[node].start)
+        away_ms = self.world.random.uniform(5, 1_500) + self.nodes[node].absence_ms()
+        self.world.schedule(away_ms, self.nodes[node].start)
 
     def _tell_others(self, node: str, what: Callable[[Driver], None]) -> None:
         """The others notice a moment later that links to a node came up or went down."""
@@ -285,7 +313,8 @@ class Cluster:
     # What comes to the nodes.
 
     def _deliver(self, to: str, sender: str, message: NodeMessage) -> None:
-        self.nodes[to].current(lambda driver: driver.on_message(sender, message))
+        if self._doors.opens(to, sender):
+            self.nodes[to].current(lambda driver: driver.on_message(sender, message))
 
     def _submit(self, node: str, submissions: list[tuple[bytes, Callable[[SubmitResult], None]]]) -> bool:
         is_up = self.nodes[node].current(lambda driver: driver.submit_all(submissions))

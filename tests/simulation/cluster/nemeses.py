@@ -13,10 +13,12 @@ from consensus.raft import Role
 from tests.simulation.cluster.network import Network
 from tests.simulation.cluster.node import SimulatedNode
 from tests.simulation.cluster.profile import (
+    ABSENCE,
     BIT_FLIP,
     CHURN,
     CLOCK_JUMP,
     CUT_OFF_LEADER,
+    LOST_QUORUM,
     PARTITION,
     PAUSE,
     PRUNING,
@@ -29,6 +31,8 @@ MAX_JUMP_MS = 12_000
 MAX_PAUSE_MS = 1_500
 """How long a process stands still: three election timeouts."""
 
+MAX_ABSENCE_MS = 7_000
+"""How long a machine stays off: others join and come to lead meanwhile."""
 LONG_MS = 1_500
 """Within this time after a machine fails the others forget blocks."""
 KEPT_BLOCKS = 5
@@ -48,6 +52,10 @@ class Victims(Protocol):
 
     def govern(self) -> None:
         """Let the members decide on who makes up the cluster."""
+        ...
+
+    def lose_quorum(self) -> None:
+        """Lose most machines for good, and let the others go on."""
         ...
 
 
@@ -131,6 +139,14 @@ def _leave_behind(victims: Victims) -> None:
         victims.world.schedule(random.uniform(0, LONG_MS), partial(node.prune, kept))
 
 
+def _stay_away(victims: Victims) -> None:
+    """Switch a machine off for very long, unless another is off: then there might be no quorum."""
+    random, nodes = victims.world.random, victims.nodes
+    if all(node.driver is not None for node in nodes.values()):
+        victims.world.counts["long absences"] += 1
+        nodes[random.choice(list(nodes))].leave(random.uniform(MAX_ABSENCE_MS / 2, MAX_ABSENCE_MS))
+
+
 def _flip_bit(victims: Victims) -> None:
     """Damage a machine's log, unless another's is damaged: then there might be nobody to ask."""
     nodes = victims.nodes
@@ -146,6 +162,8 @@ STRIKES: Mapping[str, Callable[[Victims], None]] = {
     RESTART.name: _restart,
     BIT_FLIP.name: _flip_bit,
     PRUNING.name: _leave_behind,
+    ABSENCE.name: _stay_away,
     CHURN.name: lambda victims: victims.govern(),
+    LOST_QUORUM.name: lambda victims: victims.lose_quorum(),
 }
 """What each nemesis does when it strikes."""

@@ -102,7 +102,7 @@ class SimulatedNode:
     ) -> None:
         """A machine that is switched off."""
         self.id, self._key = identity
-        self.is_damaged = False
+        self.is_damaged = self.is_lost = False
         self.driver: Driver | None = None
         self.store: Store | None = None
         self._around = around
@@ -114,11 +114,14 @@ class SimulatedNode:
         self._offset_ms = world.random.randint(-rates.clock_offset_ms, rates.clock_offset_ms)
         self._wrong_ms = 0
         self._stands_until_ms = 0.0
+        self._absence_ms = 0.0
         self._pace = 1.0 + world.random.uniform(-rates.clock_drift, rates.clock_drift)
         self._process = 0
 
     def start(self) -> None:
-        """Start a process on what the disk holds."""
+        """Start a process on what the disk holds, if the machine is there."""
+        if self.is_lost:
+            return
         self._process += 1
         process = self._process
         self.run(process, lambda: self._boot(process))
@@ -151,6 +154,21 @@ class SimulatedNode:
         self._end()
         self.disk.crash()
         self._around.crashed(self.id)
+
+    def leave(self, absence_ms: float) -> None:
+        """End the process, and start none for so long."""
+        self._absence_ms = absence_ms
+        self.crash()
+
+    def absence_ms(self) -> float:
+        """How much longer than usual this machine stays away, this once."""
+        absence_ms, self._absence_ms = self._absence_ms, 0.0
+        return absence_ms
+
+    def lose(self) -> None:
+        """The machine and its disk are gone for good."""
+        self._end()
+        self.is_lost = True
 
     def damage(self) -> None:
         """End the process, and flip a bit of one of its newest blocks."""

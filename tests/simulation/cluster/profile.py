@@ -23,6 +23,8 @@ PAUSE = Nemesis("pause", 900)
 RESTART = Nemesis("restart", 1_800)
 CHURN = Nemesis("membership churn", 350)
 BIT_FLIP = Nemesis("bit flip", 700)
+LOST_QUORUM = Nemesis("lost quorum", 2_000)
+ABSENCE = Nemesis("long absence", 1_500)
 PRUNING = Nemesis("leave one behind and prune", 900)
 
 
@@ -186,6 +188,40 @@ MEMBERSHIP = replace(
     crash_at_point=0.001,
     nemeses=(CHURN,),
 )
+JOINING = replace(
+    MEMBERSHIP,
+    name="joining",
+    must_happen=(
+        *ALWAYS,
+        "long absences",
+        "memberships: joint",
+        "strangers introduced",
+        "strangers refused",
+        "voters that began with a snapshot",
+    ),
+    cluster_sizes=(3,),
+    chaos_ms=14_000,
+    submit_every_ms=60,
+    drop=0.01,
+    nemeses=(CHURN, replace(PRUNING, every_ms=2_500), ABSENCE),
+)
+RECOVERY = replace(
+    CALM,
+    name="recovery",
+    must_happen=(
+        *ALWAYS,
+        *NETWORK,
+        "answers lost with a quorum",
+        "crashes",
+        "recoveries",
+        "recoveries by several",
+    ),
+    cluster_sizes=(3, 5, 5),
+    drop=0.12,
+    duplicate=0.08,
+    crash_at_point=0.001,
+    nemeses=(PARTITION, LOST_QUORUM),
+)
 SNAPSHOTS = replace(
     CALM,
     name="snapshots",
@@ -256,6 +292,8 @@ SINGLE = (
     PAUSES,
     STRONG_READS,
     MEMBERSHIP,
+    JOINING,
+    RECOVERY,
     SNAPSHOTS,
     BIT_FLIPS,
 )

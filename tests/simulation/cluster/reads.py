@@ -37,6 +37,10 @@ class Readers:
         self._nodes = nodes
         self.answers: list[Answer] = []
 
+    def recovered(self, height: int) -> None:
+        """The chain goes on above this height in another way: what was read above it is void."""
+        self.answers = [answer for answer in self.answers if answer.height <= height]
+
     def act(self) -> None:
         """One client reads an account at some node, and at every node that takes itself for the leader,
         where an answer from the past is likeliest.

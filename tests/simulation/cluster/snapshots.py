@@ -6,10 +6,11 @@ store.
 """
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ledger.state import load_progress
 from node.snapshot_export import export_items, prove_exported
 from node.snapshot_folder import Chunk, chunks_of, read_chunk
 from node.snapshot_install import SnapshotInstaller
@@ -43,6 +44,13 @@ class Snapshots:
         self._genesis_raw = genesis_raw
         self._nodes = nodes
         self._under_way: dict[str, float] = {}
+        self._newcomers: set[str] = set()
+
+    def voting(self, nodes: Iterable[str]) -> None:
+        """These nodes vote: count those among them that had nothing but a snapshot at first, once."""
+        began = self._newcomers.intersection(nodes)
+        self._world.counts["voters that began with a snapshot"] += len(began)
+        self._newcomers -= began
 
     def fetch(self, to: str) -> None:
         """Bring a node the snapshot of some other that is ahead of it, unless one is under way."""
@@ -92,9 +100,11 @@ class Snapshots:
             return
         carried.installer.prove()
         if node.driver is not None and node.driver.executed_height < carried.height:
-            node.go_on_with(carried.disk, lambda old: self._finish(carried, old))
+            node.go_on_with(carried.disk, lambda old: self._finish(node.id, carried, old))
 
-    def _finish(self, carried: _Carried, old: Store) -> None:
+    def _finish(self, node: str, carried: _Carried, old: Store) -> None:
+        if load_progress(old).height == 0:
+            self._newcomers.add(node)
         carried.installer.finish(old)
         self._world.counts["snapshots installed"] += 1
 

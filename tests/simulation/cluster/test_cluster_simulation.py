@@ -1,12 +1,16 @@
-"""Whole nodes keep their promises under the faults of every profile, which do happen: 300 seeds."""
+"""Whole nodes keep their promises under the faults of every profile, which do happen: 345 seeds."""
 
 from collections import Counter
 
 import pytest
 
 from tests.simulation.cluster import CALM, CAMPAIGN, HARSH, PROFILES, run
+from tests.simulation.cluster.profile import JOINING, RECOVERY
 
 SEEDS_A_RUN = 25
+FEWER_SEEDS = {JOINING.name: 8, RECOVERY.name: 12}
+"""A seed of these does more of what it is for than one of the others; one of `joining` takes several times as
+long."""
 HARSH_RUNS = 3
 RUNS = [(name, 1) for name in CAMPAIGN] + [
     (HARSH.name, 1 + SEEDS_A_RUN * number) for number in range(1, HARSH_RUNS)
@@ -18,7 +22,7 @@ def test_promises_hold_under_faults_and_every_fault_occurs(name: str, first: int
     """Each seed is checked throughout; each run of seeds must have met all that its profile is for."""
     profile = PROFILES[name]
     total: Counter[str] = Counter()
-    for seed in range(first, first + SEEDS_A_RUN):
+    for seed in range(first, first + FEWER_SEEDS.get(name, SEEDS_A_RUN)):
         total.update(run(seed, profile).counts)
     assert not [what for what in profile.must_happen if total[what] == 0]
 
