@@ -52,6 +52,7 @@ CONSENSUS: Final = {
     "going-on-after-violation": "Going on after something that Raft excludes.",
     "middle-taken-for-tail": "A bad checksum in the middle taken for a torn tail.",
     "back-before-covered": "A node whose log was damaged takes part before it holds what it acknowledged.",
+    "promise-lost-by-recovery": "A recovery gives up what survivors confirmed, voted or acknowledged.",
     "opening-within-look-back": "No opening block beyond the look-back: nobody can take over.",
 }
 """Of consensus and of the driver around it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from msgspec.structs import replace
 
@@ -9,7 +11,7 @@ from ledger.block import decode_block
 from ledger.bodies import Kind, Recover
 from ledger.state import State
 from node.records import EVIDENCE
-from node.recovery import Done, Position, RecoveryRefused, Survivor, carry_out, decision, position
+from node.recovery import Done, Position, RecoveryRefused, Survivor, carry_out, decision, furthest, position
 from node.staged import StagedDatabase
 from node.store import Store
 from tests.simulation.cluster.bank import key_of
@@ -61,6 +63,15 @@ def test_the_survivor_goes_on_alone() -> None:
     assert again.driver.executed_height == again.driver.certified_height == found.log_end + 3
 
 
+def test_the_furthest_log_is_the_newest_then_the_longest() -> None:
+    """As in an election: a longer log of an older term may lack what was acknowledged since."""
+    found = _found(_network().nodes["n0"])
+    longer = dataclasses.replace(found, node="n1", log_end=found.log_end + 9)
+    newer = dataclasses.replace(found, node="n2", last_term=found.last_term + 1)
+    assert furthest([found, longer]) is longer
+    assert furthest([found, longer, newer]) is newer
+
+
 def test_one_write_does_it_or_nothing() -> None:
     """What is staged is invisible below until it is committed, and then nothing more is staged."""
     node = _network().nodes["n0"]
@@ -100,7 +111,7 @@ def test_nothing_certified_or_executed_is_lost() -> None:
         decision([found], found.certified - 1)
     body, author = decision([found])
     before = dict(node.disk.live)
-    low = replace(body, height=found.certified - 1)
+    low = replace(body, height=found.certified - 1, certified_height=found.certified - 1)
     with pytest.raises(RecoveryRefused, match="what a quorum of banks has confirmed"):
         _apply(node, _signed(node, low, author))
     assert dict(node.disk.live) == before
@@ -110,6 +121,8 @@ WRONG = (
     ({"header_hash": bytes(32)}, "another block"),
     ({"term": 1}, "the decision is for term 1"),
     ({"voters": ("n0", "n9")}, "unknown_node"),
+    ({"certified_height": 1}, "the decision builds on that of 1"),
+    ({"certifiers_hash": bytes(32)}, "for other certifiers"),
 )
 
 
