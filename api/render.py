@@ -283,6 +283,7 @@ def certificate_shape(view: BlockView, raw: bytes) -> CertificateShape:
         log_root=seal.log_root.hex(),
         state_root=seal.state_root.hex(),
         certifiers_hash=seal.certifiers_hash.hex(),
+        electorate_hash=seal.electorate_hash.hex(),
         signatures=tuple(SignatureShape(item.node, item.signature.hex()) for item in certificate.signatures),
         certificate=raw,
     )

@@ -221,6 +221,7 @@ class CertificateShape(msgspec.Struct, frozen=True, kw_only=True):
     log_root: str
     state_root: str
     certifiers_hash: str
+    electorate_hash: str
     signatures: tuple[SignatureShape, ...]
     certificate: bytes
 

@@ -225,16 +225,24 @@ class SetRules(Record, frozen=True):
 
 
 class Recover(Record, frozen=True):
-    """A cluster that has lost its quorum goes on from one block with these voters, in a new epoch."""
+    """A cluster that has lost its quorum goes on from one block with these voters, in a new epoch.
+
+    Who holds the certificate of `certified_height`, the newest that is left, and this decision, signed by the
+    members that its seal names, knows who certifies from then on: those of `certifiers_hash`.
+    """
 
     epoch: Uint
     height: Uint
     header_hash: Bin32
     term: Uint
     voters: NodeIds
+    certified_height: Uint
+    certifiers_hash: Bin32
 
     def __post_init__(self) -> None:
-        """Check the order of the voters."""
+        """Check the order of the voters, and that what is gone on from lies above what is certified."""
+        if not 1 <= self.certified_height <= self.height:
+            raise Malformed("recover: the certified height is 1 to the height that is gone on from")
         if any(a >= b for a, b in pairwise(self.voters)):
             raise Malformed("recover: the voters must be strictly ascending, each named once")
 

@@ -23,7 +23,7 @@ class InvalidCertificate(Exception):
 
 
 class Seal(Record, frozen=True):
-    """What a node certifies of one height: block, outcomes, id log, state, and what went before."""
+    """What a node certifies of one height: block, results, what went before, who is next."""
 
     format: Literal[1]
     network_id: Bin32
@@ -35,6 +35,7 @@ class Seal(Record, frozen=True):
     log_root: Bin32
     state_root: Bin32
     certifiers_hash: Bin32
+    electorate_hash: Bin32
 
 
 class SealSignature(Record, frozen=True):

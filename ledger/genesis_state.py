@@ -20,6 +20,7 @@ from ledger.certificate import (
     encode_seal,
     seal_hash,
 )
+from ledger.electorate import electorate_hash
 from ledger.genesis import (
     FIRST_EPOCH,
     FIRST_MEMBERSHIP_VERSION,
@@ -43,7 +44,7 @@ from ledger.records import (
     encode_record,
     opened_account,
 )
-from ledger.registry import Registry, registry_leaves, registry_rows
+from ledger.registry import Registry, electorate_of, registry_leaves, registry_rows
 from ledger.state_proof import state_root
 
 FIRST_VERSION: Final = 1
@@ -106,10 +107,12 @@ def genesis_registry(genesis: Genesis) -> Registry:
         Schedule(FIRST_VERSION, ((0, Decision()),)),
         MembershipRecord(FIRST_MEMBERSHIP_VERSION, tuple(n.id for n in genesis.nodes), (), (), 0),
         ((0, certifiers),),
+        ((0, electorate_of({member.id: member for member in members})),),
+        MappingProxyType({}),
     )
 
 
-def genesis_seal(genesis_network_id: bytes, certifiers: Certifiers, root: bytes) -> Seal:
+def genesis_seal(genesis_network_id: bytes, registry: Registry, root: bytes) -> Seal:
     """The seal of height 0 over this state root, which everybody computes and nobody signs."""
     return Seal(
         format=SEAL_FORMAT,
@@ -121,7 +124,8 @@ def genesis_seal(genesis_network_id: bytes, certifiers: Certifiers, root: bytes)
         outcomes_root=EMPTY_ROOT,
         log_root=EMPTY_ROOT,
         state_root=root,
-        certifiers_hash=certifiers_hash(certifiers),
+        certifiers_hash=certifiers_hash(registry.certifiers_at(0)),
+        electorate_hash=electorate_hash(registry.electorate_at(0)),
     )
 
 
@@ -133,7 +137,7 @@ def _progress(
     registry_root: bytes,
 ) -> Progress:
     root = state_root(accounts_root, registry_root)
-    seal_raw = encode_seal(genesis_seal(genesis_network_id, registry.certifiers_at(0), root))
+    seal_raw = encode_seal(genesis_seal(genesis_network_id, registry, root))
     return Progress(
         network_id=genesis_network_id,
         network_name=genesis.name,

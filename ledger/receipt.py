@@ -15,24 +15,20 @@ from ledger.certificate import (
     Seal,
     decode_seal,
     seal_hash,
-    verify_certificate,
 )
 from ledger.codec import Malformed, Record, decode, encode
-from ledger.envelope import Envelope, EnvelopeLimits, decode_envelope, verify_envelope
+from ledger.envelope import Envelope, decode_envelope, verify_envelope
 from ledger.fields import Bin32, Uint
 from ledger.genesis import Genesis, decode_genesis
 from ledger.genesis import network_id as network_id_of
-from ledger.handovers import Handover, verify_handovers
+from ledger.handovers import ANY_LIMITS, Handover, verify_certified
 from ledger.keys import BadSignature
 from ledger.leaves import OutcomeLeaf, decode_outcome_leaf
 from ledger.merkle import ProofInvalid, inclusion_proof, leaf_hash, verify_inclusion
-from ledger.parameters import PARAMETER_RANGES
 
 RECEIPT_FORMAT: Final = 1
 MAX_SEALS: Final = 10_000
 """Seals a receipt may carry up to its certificate; nodes keep a certificate at least every 1,000 heights."""
-
-_ANY_LIMITS: Final = EnvelopeLimits(PARAMETER_RANGES["envelope_bytes"][1], PARAMETER_RANGES["signers"][1])
 
 
 class ReceiptInvalid(Exception):
@@ -122,13 +118,11 @@ def _verified(receipt: Receipt, network_id: bytes) -> VerifiedReceipt:
         raise ReceiptInvalid(f"it is of another network than {network_id.hex()}")
     genesis = decode_genesis(receipt.genesis)
     header = decode(receipt.header, Header)
-    handed_over, certifiers = verify_handovers(receipt.genesis, receipt.handovers)
-    certified = verify_certificate(receipt.certificate, certifiers)
-    _check(certified.height > handed_over, f"certifiers of after height {handed_over} did not certify before")
+    certified = verify_certified(receipt.genesis, receipt.handovers, receipt.certificate)
     sealed = _follow_seals(receipt, header)
     _check(header.network_id == network_id, "the block is of another network")
     _check(sealed.header_hash == block_hash(receipt.header), "the seal is of another block")
-    envelope = decode_envelope(receipt.envelope, _ANY_LIMITS)
+    envelope = decode_envelope(receipt.envelope, ANY_LIMITS)
     _check(envelope.payload.network_id == network_id, "the transaction was signed for another network")
     verify_envelope(envelope)
     verify_inclusion(envelope.leaf_hash, receipt.index, header.tx_count, receipt.tx_path, header.tx_root)
@@ -141,10 +135,12 @@ def _follow_seals(receipt: Receipt, header: Header) -> Seal:
     """The seal of the block itself, from which a chain of parents leads to the certificate's seal."""
     _check(len(receipt.seals) <= MAX_SEALS, f"it carries more than {MAX_SEALS} seals")
     raws = [*receipt.seals, receipt.certificate.seal]
-    seals = [decode_seal(raw) for raw in raws]
+    seals, epoch = [decode_seal(raw) for raw in raws], header.epoch
+    _check(seals[0].epoch == epoch, "seal 0 is of another epoch")
     for offset, seal in enumerate(seals):
         _check(seal.network_id == header.network_id, f"seal {offset} is of another network")
-        _check(seal.epoch == header.epoch, f"seal {offset} is of another epoch")
+        _check(seal.epoch >= epoch, f"seal {offset} is of an earlier epoch")
+        epoch = seal.epoch
         _check(seal.height == header.height + offset, f"seal {offset} is of height {seal.height}")
         if offset:
             parent = seal_hash(raws[offset - 1])

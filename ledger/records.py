@@ -53,6 +53,8 @@ RULES_SCHEDULE: Final = b"schedule/rules"
 MEMBERSHIP_SCHEDULE: Final = b"schedule/membership"
 MEMBERSHIP: Final = b"membership"
 CERTIFIERS_PREFIX: Final = b"certifiers/"
+ELECTORATE_PREFIX: Final = b"electorate/"
+RECOVERY_PREFIX: Final = b"recovery/"
 
 
 class Account(Record, frozen=True):
@@ -176,6 +178,16 @@ class Schedule(Record, Generic[T], frozen=True):
     entries: tuple[tuple[Uint, T], ...]
 
 
+class RecoveryRecord(Record, frozen=True):
+    """A recovery that was carried out: the certified height it builds on, and the members' signed decision.
+
+    The decision is kept here, for a block may be forgotten and whoever follows the hand-overs needs it.
+    """
+
+    certified_height: Uint
+    envelope: bytes
+
+
 class Progress(Record, frozen=True):
     """How far the state has executed: the last block, its seal, and the counts and roots at that height.
 
@@ -262,6 +274,16 @@ def asset_key(code: str) -> bytes:
 def certifiers_key(from_height: int) -> bytes:
     """The registry key of the certifiers in force from this height on."""
     return CERTIFIERS_PREFIX + from_height.to_bytes(8, "big")
+
+
+def electorate_key(from_height: int) -> bytes:
+    """The registry key of the electorate after this height."""
+    return ELECTORATE_PREFIX + from_height.to_bytes(8, "big")
+
+
+def recovery_key(height: int) -> bytes:
+    """The registry key of the recovery whose block is of this height."""
+    return RECOVERY_PREFIX + height.to_bytes(8, "big")
 
 
 def key_hash(key: bytes) -> bytes:

@@ -6,7 +6,7 @@ A Registry is immutable, so another thread may read the one the state last publi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from types import MappingProxyType
@@ -17,6 +17,7 @@ from msgspec import structs
 from ledger import records, schedule
 from ledger.certificate import Certifier, Certifiers
 from ledger.codec import Malformed, Record, decode
+from ledger.electorate import Elector, Electorate
 from ledger.membership import Change, Decision, MembershipRecord, is_finished
 from ledger.parameters import Parameters
 from ledger.records import (
@@ -26,6 +27,7 @@ from ledger.records import (
     AssetRecord,
     MemberRecord,
     NodeRecord,
+    RecoveryRecord,
     RegistryRow,
     Schedule,
     encode_record,
@@ -49,6 +51,8 @@ class Registry:
     membership_decisions: Schedule[Decision]
     membership: MembershipRecord
     certifiers: tuple[tuple[int, Certifiers], ...]
+    electorates: tuple[tuple[int, Electorate], ...]
+    recoveries: Mapping[int, RecoveryRecord]
 
     def with_member(self, member: MemberRecord) -> Registry:
         """The registry with this member added or changed."""
@@ -93,24 +97,30 @@ class Registry:
             return self
         return replace(self, certifiers=(*self.certifiers, (height + 1, following)))
 
-    def with_recovery(self, height: int) -> Registry:
+    def with_electorate_after(self, height: int) -> Registry:
+        """The registry once `height` is executed: where members or admin policies changed, it is noted."""
+        following = electorate_of(self.members)
+        if following == self.electorates[-1][1]:
+            return self
+        return replace(self, electorates=(*self.electorates, (height, following)))
+
+    def with_recovery(self, height: int, recovery: RecoveryRecord) -> Registry:
         """The registry whose voters, put in place by the recovery at `height`, certify that block too."""
         before = tuple(entry for entry in self.certifiers if entry[0] < height)
-        return replace(self, certifiers=(*before, (height, self.certifiers_after(height - 1))))
-
-    @property
-    def recovered_at(self) -> int:
-        """The height of the newest recovery block; 0 where there is none.
-
-        Genesis and recoveries alone leave a decision to do nothing.
-        """
-        entries = self.membership_decisions.entries
-        return max(from_height for from_height, decision in entries if decision == Decision())
+        return replace(
+            self,
+            certifiers=(*before, (height, self.certifiers_after(height - 1))),
+            recoveries=MappingProxyType({**self.recoveries, height: recovery}),
+        )
 
     def certifiers_after(self, height: int) -> Certifiers:
         """Who certifies the height after `height`, which is the executed one."""
-        nodes = [self.nodes[node] for node in self.membership.membership.certifiers]
-        rule = self.parameters_at(height + 1).certificate_rule
+        return self.certifiers_of(self.membership.membership.certifiers, height + 1)
+
+    def certifiers_of(self, ids: Iterable[str], height: int) -> Certifiers:
+        """These nodes as the certifiers of a height."""
+        nodes = [self.nodes[node] for node in ids]
+        rule = self.parameters_at(height).certificate_rule
         return Certifiers(rule, tuple(Certifier(node.id, node.member, node.key) for node in nodes))
 
     def membership_decision_at(self, height: int) -> tuple[int, Decision]:
@@ -145,6 +155,10 @@ class Registry:
         """Whose seals certify a height, which is at most one above the executed one."""
         return schedule.at(self.certifiers, height)
 
+    def electorate_at(self, height: int) -> Electorate:
+        """Who decides after a height, which is at most the executed one; its seal names them."""
+        return schedule.at(self.electorates, height)
+
     def activation_waits(self, height: int) -> bool:
         """Whether something decided takes effect above this height."""
         return (
@@ -167,6 +181,15 @@ class Registry:
         yield records.MEMBERSHIP, self.membership
         for from_height, certifiers in self.certifiers:
             yield records.certifiers_key(from_height), certifiers
+        for from_height, electorate in self.electorates:
+            yield records.electorate_key(from_height), electorate
+        for height, recovery in self.recoveries.items():
+            yield records.recovery_key(height), recovery
+
+
+def electorate_of(members: Mapping[str, MemberRecord]) -> Electorate:
+    """These members as an electorate."""
+    return Electorate(tuple(Elector(id, members[id].admin_policy) for id in sorted(members)))
 
 
 def _in_order(values: dict[str, T]) -> Mapping[str, T]:
@@ -228,17 +251,25 @@ def _from_values(values: Mapping[bytes, bytes]) -> Registry:
         decode(values[records.RULES_SCHEDULE], Schedule[int]),
         decode(values[records.MEMBERSHIP_SCHEDULE], Schedule[Decision]),
         decode(values[records.MEMBERSHIP], MembershipRecord),
-        _certifiers(values),
+        _by_height(values, records.CERTIFIERS_PREFIX, Certifiers),
+        _by_height(values, records.ELECTORATE_PREFIX, Electorate),
+        MappingProxyType(dict(_found(values, records.RECOVERY_PREFIX, RecoveryRecord))),
     )
 
 
-def _certifiers(values: Mapping[bytes, bytes]) -> tuple[tuple[int, Certifiers], ...]:
-    start = len(records.CERTIFIERS_PREFIX)
-    found = [
-        (int.from_bytes(key[start:], "big"), decode(value, Certifiers))
-        for key, value in values.items()
-        if key.startswith(records.CERTIFIERS_PREFIX)
-    ]
+def _by_height(values: Mapping[bytes, bytes], prefix: bytes, type_: type[T]) -> tuple[tuple[int, T], ...]:
+    """The same, where there is one from genesis on."""
+    found = _found(values, prefix, type_)
     if not found:
-        raise KeyError(records.CERTIFIERS_PREFIX)
+        raise KeyError(prefix)
+    return found
+
+
+def _found(values: Mapping[bytes, bytes], prefix: bytes, type_: type[T]) -> tuple[tuple[int, T], ...]:
+    """The values whose keys are this prefix and a height, ascending."""
+    found = [
+        (int.from_bytes(key[len(prefix) :], "big"), decode(value, type_))
+        for key, value in values.items()
+        if key.startswith(prefix)
+    ]
     return tuple(sorted(found, key=lambda entry: entry[0]))

@@ -14,11 +14,11 @@ from msgspec.structs import replace
 
 from ledger import accounts_tree, records, registry_tree
 from ledger.accounts_tree import AccountsTree
-from ledger.certificate import InvalidCertificate, decode_seal, seal_hash, verify_certificate
+from ledger.certificate import InvalidCertificate, decode_seal, seal_hash
 from ledger.codec import Malformed, decode
 from ledger.genesis import network_id as network_id_of
 from ledger.genesis_state import genesis_rows
-from ledger.handovers import verify_handovers
+from ledger.handovers import verify_certified
 from ledger.receipt import MAX_SEALS
 from ledger.records import Account, MemberRecord, Progress, RegistryRow, encode_record
 from ledger.registry import registry_leaves
@@ -155,13 +155,10 @@ def certified_seal(genesis_raw: bytes, manifest: Manifest) -> bytes:
             "manifest", f"it is of the network {manifest.network_id.hex()}, not of this one"
         )
     try:
-        handed_over, certifiers = verify_handovers(genesis_raw, manifest.handovers)
-        certified = verify_certificate(manifest.certificate, certifiers)
+        verify_certified(genesis_raw, manifest.handovers, manifest.certificate)
         _check_seals(manifest)
     except (InvalidCertificate, Malformed) as error:
         raise SnapshotInvalid("manifest", f"its certificate doesn't hold: {error}") from error
-    if certified.height <= handed_over:
-        raise SnapshotInvalid("manifest", f"its certifiers did not certify before height {handed_over + 1}")
     return (*manifest.seals, manifest.certificate.seal)[0]
 
 

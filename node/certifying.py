@@ -6,6 +6,7 @@ It must not know seals that were gathered, nor how blocks are executed.
 from dataclasses import dataclass
 
 from ledger.certificate import Certifiers
+from ledger.handovers import handover_heights, is_passed_over
 from ledger.records import RETIRED
 from ledger.registry import Registry
 
@@ -35,11 +36,12 @@ class Certifying:
     def handover_after(self, height: int) -> int | None:
         """The first height above `height` after which others certify, if one is executed here.
 
-        Nothing above it proves anything without the certificate of it (ledger/handovers.py). What a
-        recovery put in place of that is not waited for: those who would have certified it are lost.
+        Nothing above it proves anything without the certificate of it (ledger/handovers.py). A recovery
+        hands over at the certified height that it builds on.
         """
-        recovered = self.registry.recovered_at
-        for from_height, _ in self.registry.certifiers[1:]:
-            if from_height > recovered and height < from_height - 1 <= self.executed:
-                return from_height - 1
-        return None
+        heights = handover_heights(self.registry, self.executed + 1)
+        return next((handover for handover in heights if handover > height), None)
+
+    def is_passed_over(self, height: int) -> bool:
+        """Whether a recovery passes over this height: a certificate of it would lead nowhere."""
+        return is_passed_over(self.registry, height)

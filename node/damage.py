@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ledger.handovers import handover_heights
 from ledger.records import REGISTRY_PREFIX
 from ledger.registry import Registry, RegistryIncomplete, load_registry
 from ledger.state import load_progress
@@ -96,8 +97,8 @@ def _certificates(store: Store) -> tuple[tuple[int, ...], tuple[bytes, ...]]:
     """The heights of damaged certificates of hand-overs, and the keys of other damaged ones."""
     damaged = {key for key, raw in store.scan(CERTIFICATE) if not _is_record(key, raw)}
     last = store.last_certified()
-    needed = [from_height - 1 for from_height, _ in registry_of(store).certifiers[1:]]
-    keys = {certificate_key(height): height for height in needed if height <= last}
+    needed = handover_heights(registry_of(store), last + 1)
+    keys = {certificate_key(height): height for height in needed}
     handovers = tuple(height for key, height in keys.items() if key in damaged)
     return handovers, tuple(sorted(damaged - keys.keys()))
 

@@ -51,7 +51,7 @@ def introduced(genesis_raw: bytes, raw: bytes) -> dict[str, str]:
     Raises InvalidCertificate, and Malformed.
     """
     introduction = decode(raw, Introduction)
-    _, certifiers = verify_handovers(genesis_raw, introduction.handovers)
+    certifiers = verify_handovers(genesis_raw, introduction.handovers).certifiers
     if len(introduction.addresses) != len(certifiers.nodes):
         raise Malformed(f"{len(introduction.addresses)} addresses for {len(certifiers.nodes)} nodes")
     ids = (certifier.node for certifier in certifiers.nodes)

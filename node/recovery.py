@@ -15,11 +15,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from consensus.messages import Entry, EntryType, HardState
 from ledger.block import Block, InvalidBlock, decode_block, make_block
 from ledger.bodies import Recover
+from ledger.certificate import certifiers_hash
 from ledger.codec import encode
 from ledger.envelope import Envelope, EnvelopeLimits, decode_envelope, verify_envelope
 from ledger.keys import BadSignature, sign, tagged_hash
 from ledger.outcome import OUTCOMES
 from ledger.recovery import RECOVERY_KINDS, check_recovery, recovery_change
+from ledger.registry import Registry
 from ledger.rules import RULES
 from ledger.state import State, basis_height
 from node.executor import Committed, run
@@ -55,7 +57,7 @@ class Survivor:
 class Position:
     """How far a stopped node's store goes; `known_term` is the highest term it knows of.
 
-    `hashes` are those of its blocks from the executed one to the end of its log.
+    `hashes` are those of its blocks from the executed one to the end of its log; `registry` is as executed.
     """
 
     node: str
@@ -67,6 +69,7 @@ class Position:
     log_end: int
     last_term: int
     hashes: tuple[bytes, ...]
+    registry: Registry
 
     def hash_at(self, height: int) -> bytes | None:
         """The hash of the block at a height from the executed one on, where the log has one."""
@@ -100,6 +103,7 @@ def position(store: Store, state: State, node: str) -> Position:
         log_end=store.log_end,
         last_term=last_term,
         hashes=(progress.block_hash, *(block.hash for block in blocks)),
+        registry=state.registry,
     )
 
 
@@ -118,6 +122,11 @@ def decision(positions: Sequence[Position], height: int | None = None) -> tuple[
     """
     maker = furthest(positions)
     height = maker.log_end if height is None else height
+    if not any(each.certified for each in positions):
+        raise RecoveryRefused(
+            "None of these stores holds a certificate: no quorum of banks has ever confirmed anything.",
+            "Begin with a new network.",
+        )
     for each in positions:
         _check_loses_nothing(each, height)
         _check_same_chain(each, maker)
@@ -129,7 +138,10 @@ def decision(positions: Sequence[Position], height: int | None = None) -> tuple[
         )
     term = max(each.known_term for each in positions) + 1
     voters = tuple(sorted(each.node for each in positions))
-    return Recover(maker.epoch + 1, height, header_hash, term, voters), maker.member
+    certified = max(each.certified for each in positions)
+    certifiers = certifiers_hash(maker.registry.certifiers_of(voters, height + 1))
+    body = Recover(maker.epoch + 1, height, header_hash, term, voters, certified, certifiers)
+    return body, maker.member
 
 
 def carry_out(survivor: Survivor, envelope_raw: bytes, now_ms: int, boot: bytes) -> Done:
@@ -207,6 +219,12 @@ def _check_may_apply(found: Position, body: Recover) -> None:
             "It has carried the decision out, or ran since: start it; if it finds no leader, propose anew.",
         )
     _check_loses_nothing(found, body.height)
+    if found.certified > body.certified_height:
+        raise RecoveryRefused(
+            f"{found.node} holds the certificate of block {found.certified:,}, and the decision builds "
+            f"on that of {body.certified_height:,}.",
+            f"Have it proposed again, with the store of {found.node} among the survivors'.",
+        )
     if body.height == found.executed and found.hashes[0] != body.header_hash:
         raise _other_chain(found.node, body.height)
 

@@ -21,10 +21,9 @@ from ledger.certificate import (
     Seal,
     decode_seal,
     encode_certificate,
-    verify_certificate,
 )
 from ledger.codec import Malformed, Record, decode
-from ledger.handovers import Handover, verify_handovers
+from ledger.handovers import Handover, verify_certified
 from ledger.keys import BadSignature, verify
 from ledger.merkle import root
 from ledger.registry import Registry
@@ -214,15 +213,9 @@ async def _tip(ask: Ask, peer: str, height: int) -> CertifiedTip:
 def _verified(store: Store, tip: CertifiedTip) -> Seal:
     """The seal that is proved; raises PeerFailed."""
     try:
-        after, certifiers = verify_handovers(store.genesis_raw, tip.handovers)
-        seal = verify_certificate(tip.certificate, certifiers)
+        return verify_certified(store.genesis_raw, tip.handovers, tip.certificate)
     except (Malformed, InvalidCertificate) as error:
         raise PeerFailed(f"a certificate doesn't hold: {error}") from error
-    if seal.network_id != store.network_id or seal.height <= after:
-        raise PeerFailed(
-            f"the certificate of height {seal.height} doesn't follow on the hand-over at {after}"
-        )
-    return seal
 
 
 async def _block(ask: Ask, registry: Registry, height: int, wanted: bytes, peer: str) -> Block:

@@ -126,7 +126,7 @@ class Sealer:
         try:
             certificate = decode_certificate(raw)
             height = decode_seal(certificate.seal).height
-            if not self.certified < height <= self._certifiable():
+            if not self._may_certify(height):
                 return None
             verify_certificate(certificate, certifying.certifiers(height))
         except (Malformed, InvalidCertificate) as error:
@@ -144,6 +144,10 @@ class Sealer:
     def _certifiable(self) -> int:
         """How far up a certificate may form: not past a hand-over that has none yet."""
         return self._around.certifying().handover_after(self.certified) or self.executed
+
+    def _may_certify(self, height: int) -> bool:
+        passed_over = self._around.certifying().is_passed_over(height)
+        return self.certified < height <= self._certifiable() and not passed_over
 
     def _notice_two_faces(self, sender: str, height: int, share: Share) -> None:
         """Two seals of one height under one key need no third to show a fault; once a node is enough."""
@@ -202,7 +206,7 @@ class Sealer:
     def _certify(self, height: int) -> None:
         """Form the certificate of `height` if a quorum has sealed what this node has."""
         mine = self._seal_of(height)
-        if mine is None or not self.certified < height <= self._certifiable():
+        if mine is None or not self._may_certify(height):
             return
         shares = self._shares.get(height, {})
         agreeing = [(node, share.signature) for node, share in shares.items() if share.seal == mine]

@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 import sys
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import ecdsa
 import msgpack
@@ -35,7 +35,9 @@ KINDS = {
     21: "set_rules",
     22: "recover",
 }
-SEAL_FIELDS = "format network epoch height header parent outcomes log state certifiers"
+SEAL_FIELDS = "format network epoch height header parent outcomes log state certifiers electorate"
+RECOVER_FIELDS = "epoch height header_hash term voters certified_height certifiers_hash"
+RECOVER = 22
 HEADER_FIELDS = (
     "format network epoch height term parent time_ms proposer boot rules membership change tx_root tx_count "
     "body_bytes"
@@ -45,6 +47,15 @@ MAX_INTEGER = 2**63 - 1
 ORDER = ecdsa.NIST256p.order
 ASSET_CODE = re.compile(r"[A-Z0-9]{3,12}\Z")
 MEMBER_ID = re.compile(rb"[a-z0-9-]{1,16}\Z")
+
+
+class Reached(NamedTuple):
+    """Whose certificates count above a height, in an epoch: (id, member, key) of nodes, and their rule."""
+
+    height: int
+    epoch: int
+    rule: int
+    nodes: list[tuple[str, str, bytes]]
 
 
 class NotProved(Exception):
@@ -174,16 +185,22 @@ def read_seal(raw: Value, network_id: bytes) -> dict[str, Value]:
     seal = named(SEAL_FIELDS, unpack(raw, "seal"), "seal")
     exactly(seal["format"], 1, "seal: format")
     number(seal["height"], "seal: height")
+    number(seal["epoch"], "seal: epoch")
     require(seal["network"] == network_id, "seal: another network")
     return seal
 
 
 def verify_certificate(
-    certificate: Value, rule: int, nodes: list[tuple[str, str, bytes]], network_id: bytes
-) -> list[str]:
-    """Section 7: enough certifiers signed this seal, and all that are listed did. Gives their ids."""
+    certificate: Value, reached: Reached, network_id: bytes
+) -> tuple[dict[str, Value], list[str]]:
+    """Sections 7 and 9: enough of those whom it is up to signed this seal, and all that are listed did.
+
+    Gives the seal's fields, and the ids of who signed.
+    """
     seal_raw, signatures = array(certificate, 2, "certificate")
-    read_seal(seal_raw, network_id)
+    seal, nodes, rule = read_seal(seal_raw, network_id), reached.nodes, reached.rule
+    require(seal["height"] > reached.height, "certificate: of before the last hand-over")
+    require(seal["epoch"] == reached.epoch, "certificate: of another epoch")
     signers = [array(item, 2, "certificate: signature")[0] for item in signatures]
     require(signers == sorted(set(signers)), "certificate: signers not strictly ascending")
     require(len(signers) >= quorum(rule, len(nodes)), f"certificate: {len(signers)} signatures are too few")
@@ -192,7 +209,7 @@ def verify_certificate(
     for node, signature in signatures:
         require(node in keys, f"certificate: {node} is not a certifier")
         verify_signature(keys[node], digest, signature, f"certificate: {node}")
-    return signers
+    return seal, signers
 
 
 def read_certifiers(value: Value) -> tuple[int, list[tuple[str, str, bytes]]]:
@@ -205,29 +222,57 @@ def read_certifiers(value: Value) -> tuple[int, list[tuple[str, str, bytes]]]:
     return rule, certifiers
 
 
-def follow_handovers(
-    handovers: Value, rule: int, nodes: list[tuple[str, str, bytes]], network_id: bytes
-) -> tuple[int, int, list[tuple[str, str, bytes]]]:
-    """Section 9: from genesis's certifiers to the last ones, with the height after which they certify."""
-    height = 0
+def follow_handovers(handovers: Value, reached: Reached, network_id: bytes) -> Reached:
+    """Section 9: from genesis's certifiers to the last ones."""
     require(isinstance(handovers, list), "hand-overs: not an array")
     for handover in handovers:
-        certificate, certifiers = array(handover, 2, "hand-over")
-        verify_certificate(certificate, rule, nodes, network_id)
-        seal = read_seal(certificate[0], network_id)
-        require(seal["height"] > height, "hand-over: heights not ascending")
-        named = tagged_hash(b"certifiers", msgpack.packb(certifiers))
-        require(seal["certifiers"] == named, "hand-over: to others than the seal names")
-        height = seal["height"]
-        rule, nodes = read_certifiers(certifiers)
-    return height, rule, nodes
+        certificate, certifiers, recovery = array(handover, 3, "hand-over")
+        seal, _ = verify_certificate(certificate, reached, network_id)
+        require(isinstance(recovery, list) and len(recovery) <= 1, "hand-over: more than one recovery")
+        named, height, epoch = seal["certifiers"], seal["height"], seal["epoch"]
+        for proof in recovery:
+            body = read_recovery(proof, seal, network_id)
+            named, height, epoch = body["certifiers_hash"], body["height"], body["epoch"]
+        digest = tagged_hash(b"certifiers", msgpack.packb(certifiers))
+        require(named == digest, "hand-over: to others than those named")
+        reached = Reached(height, epoch, *read_certifiers(certifiers))
+    return reached
+
+
+def read_recovery(proof: Value, seal: dict[str, Value], network_id: bytes) -> dict[str, Value]:
+    """Section 9: the decision to go on above a certified seal, by most of the members that it names."""
+    electorate, envelope = array(proof, 2, "recovery")
+    digest = tagged_hash(b"electorate", msgpack.packb(electorate))
+    require(digest == seal["electorate"], "recovery: other members than the seal names")
+    payload = read_envelope(envelope, network_id)
+    require(payload["kind"] == RECOVER, "recovery: the decision is another")
+    body = named(RECOVER_FIELDS, payload["body"], "recover")
+    for name in ("epoch", "height", "certified_height"):
+        number(body[name], f"recover: {name}")
+    bytes_of(body["certifiers_hash"], 32, "recover: certifiers")
+    require(body["certified_height"] == seal["height"], "recovery: on another certified height")
+    require(body["height"] >= seal["height"], "recovery: from below the certified height")
+    require(body["epoch"] > seal["epoch"], "recovery: in no later epoch")
+    (members,) = array(electorate, 1, "electorate")
+    in_favour = [member for member in members if meets(payload["signers"], member)]
+    require(2 * len(in_favour) > len(members), "recovery: not signed by more than half of the members")
+    return body
+
+
+def meets(signers: list[bytes], member: Value) -> bool:
+    """Section 3: whether these keys reach the threshold of the member's admin policy."""
+    _, policy = array(member, 2, "electorate: member")
+    threshold, keys = array(policy, 2, "policy")
+    weights = [array(item, 2, "policy: key") for item in keys]
+    reached = sum(number(weight, "policy: weight") for key, weight in weights if key in signers)
+    return reached >= number(threshold, "policy: threshold")
 
 
 def read_header(raw: Value, network_id: bytes) -> dict[str, Value]:
     """Section 6: the fields of a block header."""
     header = named(HEADER_FIELDS, unpack(raw, "header"), "header")
     exactly(header["format"], 1, "header: format")
-    for name in ("height", "time_ms", "tx_count"):
+    for name in ("epoch", "height", "time_ms", "tx_count"):
         number(header[name], f"header: {name}")
     require(header["network"] == network_id, "header: another network")
     return header
@@ -242,13 +287,16 @@ def sealed_block(
 ) -> dict[str, Value]:
     """The block's own seal, from which each seal is the parent of the next, up to the certificate's."""
     raws = [*seals, certificate_seal]
+    epoch = header["epoch"]
     for offset, raw in enumerate(raws):
         seal = read_seal(raw, network_id)
-        require(seal["epoch"] == header["epoch"], "seal: another epoch")
+        require(seal["epoch"] >= epoch, "seal: an earlier epoch")
+        epoch = seal["epoch"]
         require(seal["height"] == header["height"] + offset, "seal: not of the next height")
         if offset:
             require(seal["parent"] == tagged_hash(b"seal", raws[offset - 1]), "seal: another parent")
     first = read_seal(raws[0], network_id)
+    require(first["epoch"] == header["epoch"], "seal: another epoch")
     require(first["header"] == tagged_hash(b"header", header_raw), "seal: another block")
     return first
 
@@ -295,11 +343,10 @@ def verify_receipt(raw: bytes, network_id: bytes) -> dict[str, Value]:
     exactly(format_, 1, "receipt: format")
     require(tagged_hash(b"genesis", genesis_raw) == network_id, "genesis: it is of another network")
     network_name, rule, nodes = read_genesis(genesis_raw)
-    handed_over, rule, nodes = follow_handovers(handovers, rule, nodes, network_id)
-    signed_by = verify_certificate(certificate, rule, nodes, network_id)
+    reached = follow_handovers(handovers, Reached(0, 0, rule, nodes), network_id)
+    _, signed_by = verify_certificate(certificate, reached, network_id)
     header = read_header(header_raw, network_id)
     seal = sealed_block(header, header_raw, seals, certificate[0], network_id)
-    require(header["height"] + len(seals) > handed_over, "certificate: of before the last hand-over")
     payload = read_envelope(envelope_raw, network_id)
     transfer = read_transfer(payload["body"]) if KINDS[payload["kind"]] == "transfer" else None
     size = header["tx_count"]

@@ -265,6 +265,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     log_root: str
     state_root: str
     certifiers_hash: str
+    electorate_hash: str
     signatures: tuple[NodeSignature, ...]
     certificate: bytes
 

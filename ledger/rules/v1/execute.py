@@ -16,6 +16,7 @@ from ledger.accounts_tree import leaf_hash
 from ledger.block import Block
 from ledger.certificate import SEAL_FORMAT, Seal, certifiers_hash, encode_seal, seal_hash
 from ledger.draft import Draft, Touch
+from ledger.electorate import electorate_hash
 from ledger.envelope import Envelope
 from ledger.leaves import outcome_leaf
 from ledger.outcome import OUTCOMES, Outcome, OutcomeClass
@@ -76,7 +77,7 @@ def execute(
     for change in block.header.change:
         draft.registry = draft.registry.with_change(change, draft.height)
     outcomes = tuple([_transact(kinds, draft, envelope) for envelope in envelopes])
-    draft.registry = draft.registry.with_certifiers_after(draft.height)
+    draft.registry = draft.registry.with_certifiers_after(draft.height).with_electorate_after(draft.height)
     check_invariants(draft)
     return _seal(draft, block, outcomes)
 
@@ -139,6 +140,7 @@ def _seal(draft: Draft, block: Block, outcomes: tuple[tuple[Outcome, Place | Non
         log_root=log.root(),
         state_root=state_root(tree.root, registry.root),
         certifiers_hash=certifiers_hash(draft.registry.certifiers_at(header.height + 1)),
+        electorate_hash=electorate_hash(draft.registry.electorate_at(header.height)),
     )
     progress = _progress(draft, block, seal, basis, tree.root, registry.root, log)
     changes = (

@@ -10,7 +10,7 @@ from typing import Final
 from ledger.bodies import Body
 from ledger.envelope import Envelope
 from ledger.outcome import Outcome
-from ledger.policy import is_met
+from ledger.registry import electorate_of
 from ledger.rules.base import member_author
 from ledger.schedule import LOOK_BACK
 from ledger.view import View
@@ -27,9 +27,8 @@ def authorise(view: View, envelope: Envelope, body: Body) -> Outcome:
     author = member_author(view, envelope)
     if isinstance(author, Outcome):
         return author
-    members, signers = view.registry.members, frozenset(envelope.payload.signers)
-    in_favour = sum(is_met(member.admin_policy, signers) for member in members.values())
-    return Outcome.EXECUTED if in_favour * 2 > len(members) else Outcome.POLICY_NOT_MET
+    members, signers = electorate_of(view.registry.members), frozenset(envelope.payload.signers)
+    return Outcome.EXECUTED if members.has_majority(signers) else Outcome.POLICY_NOT_MET
 
 
 def replaceable(version: int, expected_version: int) -> Outcome:

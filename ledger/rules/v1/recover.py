@@ -15,10 +15,22 @@ from ledger.envelope import Envelope
 from ledger.membership import Decision
 from ledger.outcome import Outcome
 from ledger.parameters import BYZANTINE_LEAST_CERTIFIERS, CertificateRule
-from ledger.records import RETIRED, Schedule
+from ledger.records import RETIRED, RecoveryRecord, Schedule
 from ledger.rules.base import Kind
 from ledger.rules.v1 import governance
 from ledger.view import View
+
+
+def authorise(view: View, envelope: Envelope, body: Recover) -> Outcome:
+    """The members decide: those of now, and those whom the seal of the certified height names.
+
+    The latter are the only ones that whoever holds no state can judge by (ledger/handovers.py).
+    """
+    refusal = governance.authorise(view, envelope, body)
+    electorate = view.registry.electorate_at(body.certified_height)
+    if refusal or electorate.has_majority(frozenset(envelope.payload.signers)):
+        return refusal
+    return Outcome.POLICY_NOT_MET
 
 
 def check(view: View, envelope: Envelope, body: Recover, height: int) -> Outcome:
@@ -47,7 +59,9 @@ def apply(draft: Draft, envelope: Envelope, body: Recover) -> tuple[Touch, ...]:
     # A decision for later gives way here at once, so that the newest is the last to take effect.
     void = tuple((min(from_height, draft.height), decision) for from_height, decision in decided.entries)
     schedule = Schedule(decided.version + 1, (*void, (draft.height, Decision())))
-    draft.registry = draft.registry.with_membership_decisions(schedule).with_recovery(draft.height)
+    recovery = RecoveryRecord(body.certified_height, envelope.raw)
+    registry = draft.registry.with_membership_decisions(schedule)
+    draft.registry = registry.with_recovery(draft.height, recovery)
     return ()
 
 
@@ -56,7 +70,7 @@ KIND: Final = Kind(
     name="recover",
     body=Recover,
     author=governance.AUTHOR,
-    authority=governance.AUTHORITY,
+    authority=f"{governance.AUTHORITY}, of now and at the certified height",
     refusals=(
         Outcome.VERSION_MISMATCH,
         Outcome.UNKNOWN_NODE,
@@ -65,7 +79,7 @@ KIND: Final = Kind(
         Outcome.MEMBER_HAS_VOTING_NODE,
         Outcome.TOO_FEW_VOTERS,
     ),
-    authorise=governance.authorise,
+    authorise=authorise,
     check=check,
     apply=apply,
 )

@@ -305,7 +305,7 @@ class InstantHost:
     def _seal(self, height: int) -> bytes:
         if height:
             return self.executed[height].seal_raw
-        return encode_seal(genesis_seal(sample.network(), sample.certifiers(), self.state.state_root))
+        return encode_seal(genesis_seal(sample.network(), self.state.registry, self.state.state_root))
 
     async def block(self, height: int) -> BlockView:
         """A block by height."""

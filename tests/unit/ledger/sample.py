@@ -6,12 +6,13 @@ Test modules and the script that writes the vectors build on it; it knows no sta
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec.structs import replace as msgspec_replace
 
 from ledger.block import Block, Parent, Scheduled, genesis_parent, make_block
-from ledger.bodies import Body, Kind, Transfer
+from ledger.bodies import Body, Kind, Recover, Transfer
 from ledger.certificate import (
     NO_PARENT_SEAL,
     Certificate,
@@ -24,6 +25,7 @@ from ledger.certificate import (
     make_certificate,
     seal_hash,
 )
+from ledger.electorate import Elector, Electorate, electorate_hash
 from ledger.envelope import EnvelopeLimits, build_payload, encode_envelope, signing_hash
 from ledger.genesis import (
     Genesis,
@@ -35,7 +37,7 @@ from ledger.genesis import (
     issuance_tx_id,
     network_id,
 )
-from ledger.handovers import Handover, genesis_certifiers
+from ledger.handovers import Handover, RecoveryProof, genesis_certifiers
 from ledger.keys import account_id, public_bytes, sign
 from ledger.leaves import outcome_leaf
 from ledger.membership import Change, Decision
@@ -102,6 +104,15 @@ CUSTOMER_ACCOUNT = account_id("beta", "EUR", bytes(15) + b"\x07")
 def network() -> bytes:
     """The id of the network of three."""
     return network_id(genesis_raw())
+
+
+def electorate(*members: str) -> Electorate:
+    """These members under the admin keys of the sample networks."""
+    keys = {member: 10 * number + 10 for number, member in enumerate(MEMBERS)}
+    return Electorate(tuple(Elector(member, single_key(public_key(keys[member]))) for member in members))
+
+
+ELECTORATE = electorate(*sorted(MEMBERS[:3]))
 
 
 def certifiers() -> Certifiers:
@@ -176,14 +187,19 @@ def block(
 
 
 def seal(
-    height: int = 1, *, header_hash: bytes = bytes(32), outcomes_root: bytes = EMPTY_ROOT, parent: bytes = b""
+    height: int = 1,
+    *,
+    header_hash: bytes = bytes(32),
+    outcomes_root: bytes = EMPTY_ROOT,
+    parent: bytes = b"",
+    epoch: int = 0,
 ) -> bytes:
     """A seal's bytes; the roots it names stand for nothing unless given."""
     return encode_seal(
         Seal(
             format=1,
             network_id=network(),
-            epoch=0,
+            epoch=epoch,
             height=height,
             header_hash=header_hash,
             parent_seal_hash=parent or NO_PARENT_SEAL,
@@ -191,6 +207,7 @@ def seal(
             log_root=EMPTY_ROOT,
             state_root=bytes(32),
             certifiers_hash=certifiers_hash(certifiers()),
+            electorate_hash=electorate_hash(ELECTORATE),
         )
     )
 
@@ -210,12 +227,17 @@ class SampleReceipt:
     seals: tuple[bytes, ...] = field(default=())
 
 
-def handover(height: int, nodes: Sequence[str], signers: Sequence[str]) -> Handover:
-    """The hand-over at `height` to these nodes of the sample networks, certified by the signers."""
+def certifiers_of(nodes: Sequence[str]) -> Certifiers:
+    """These nodes of the sample networks, under the rule of the majority."""
     members = {f"node-{member}": member for member in MEMBERS}
-    following = Certifiers(
+    return Certifiers(
         0, tuple(Certifier(node, members[node], public_key(NODE_KEYS[node])) for node in sorted(nodes))
     )
+
+
+def handover(height: int, nodes: Sequence[str], signers: Sequence[str]) -> Handover:
+    """The hand-over at `height` to these nodes of the sample networks, certified by the signers."""
+    following = certifiers_of(nodes)
     named = msgspec_replace(decode_seal(seal(height)), certifiers_hash=certifiers_hash(following))
     return Handover(certificate(encode_seal(named), signers), following)
 
@@ -227,6 +249,30 @@ HANDED_OVER = (
 """Two hand-overs: delta's node comes in after height 1, and is alone after height 2."""
 
 
+def recovery(
+    certified_height: int = 1,
+    nodes: Sequence[str] = ("node-gamma",),
+    signers: Sequence[int] = (10, 30),
+    **changes: Any,
+) -> Handover:
+    """The members of these admin keys let these nodes go on, a height above the certified one."""
+    following = certifiers_of(nodes)
+    body = Recover(
+        epoch=1,
+        height=certified_height + 1,
+        header_hash=bytes(32),
+        term=9,
+        voters=tuple(sorted(nodes)),
+        certified_height=certified_height,
+        certifiers_hash=certifiers_hash(following),
+    )
+    raw = payload(
+        msgspec_replace(body, **changes), kind=Kind.RECOVER, author=b"alpha", number=9, signers=signers
+    )
+    proof = RecoveryProof(ELECTORATE, signed(raw, signers))
+    return Handover(certificate(seal(certified_height)), following, (proof,))
+
+
 def receipt(
     *,
     index: int = 1,
@@ -234,14 +280,19 @@ def receipt(
     later: int = 2,
     handovers: Sequence[Handover] = (),
     signers: Sequence[str] = ("node-alpha", "node-beta"),
+    epoch: int = 0,
 ) -> SampleReceipt:
-    """The receipt of transaction `index` of a block of `size`, certified `later` heights after it."""
+    """The receipt of transaction `index` of a block of `size`, certified `later` heights after it.
+
+    `epoch` is that of the last seal.
+    """
     made = block([envelope(number + 1) for number in range(size)])
     leaves = [outcome_leaf(0)] * (size - 1) + [outcome_leaf(300, (1, 0))]
     outcomes_root = root([leaf_hash(leaf) for leaf in leaves])
     seals = [seal(1, header_hash=made.hash, outcomes_root=outcomes_root)]
     for height in range(2, 2 + later):
-        seals.append(seal(height, parent=seal_hash(seals[-1])))
+        last = height == 1 + later
+        seals.append(seal(height, parent=seal_hash(seals[-1]), epoch=epoch if last else 0))
     raw = build_receipt(
         genesis=genesis_raw(),
         block=made,

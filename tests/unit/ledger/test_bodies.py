@@ -42,7 +42,7 @@ EXAMPLES: dict[int, Record] = {
     Kind.SET_NODE: SetNode("node-1", "beta", public_key(1), "beta.example:7000", 0),
     Kind.CREATE_ASSET: CreateAsset("USD", 2, "beta", POLICY),
     Kind.SET_PARAMETERS: SetParameters(DEFAULT_PARAMETERS, 100, 1),
-    Kind.RECOVER: Recover(1, 70, bytes(32), 3, ("a-1", "b-1")),
+    Kind.RECOVER: Recover(1, 70, bytes(32), 3, ("a-1", "b-1"), 69, bytes(32)),
     Kind.SET_RULES: SetRules(2, 100, 1),
     Kind.SET_MEMBERSHIP: SetMembership(("node-2",), True, ("node-1",), 1),
 }

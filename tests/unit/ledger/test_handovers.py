@@ -22,9 +22,9 @@ def _foreign() -> Handover:
 def test_handovers_are_followed_from_genesis_on() -> None:
     """Each is certified by those before it, and gives those after it; none leaves those of genesis."""
     genesis = sample.genesis_raw()
-    assert verify_handovers(genesis, ()) == (0, sample.certifiers())
-    assert verify_handovers(genesis, [FIRST]) == (1, FIRST.certifiers)
-    assert verify_handovers(genesis, [FIRST, SECOND]) == (2, SECOND.certifiers)
+    assert verify_handovers(genesis, ()) == (0, 0, sample.certifiers())
+    assert verify_handovers(genesis, [FIRST]) == (1, 0, FIRST.certifiers)
+    assert verify_handovers(genesis, [FIRST, SECOND]) == (2, 0, SECOND.certifiers)
 
 
 @pytest.mark.parametrize(
@@ -32,9 +32,15 @@ def test_handovers_are_followed_from_genesis_on() -> None:
     [
         ([SECOND], "node-delta is not a certifier"),
         ([FIRST, sample.handover(2, (DELTA,), (ALPHA, DELTA))], "2 nodes signed, 3 are needed"),
-        ([FIRST, sample.handover(1, (DELTA,), (ALPHA, BETA, DELTA))], "height 1 does not follow on 1"),
+        (
+            [FIRST, sample.handover(1, (DELTA,), (ALPHA, BETA, DELTA))],
+            "height 1 does not follow on the hand-over at height 1",
+        ),
         ([SECOND, FIRST], "node-delta is not a certifier"),
-        ([sample.handover(0, (DELTA,), (ALPHA, BETA))], "height 0 does not follow on 0"),
+        (
+            [sample.handover(0, (DELTA,), (ALPHA, BETA))],
+            "height 0 does not follow on the hand-over at height 0",
+        ),
         ([Handover(FIRST.certificate, SECOND.certifiers)], "height 1 is to other certifiers"),
         ([Handover(FIRST.certificate, Certifiers(1, FIRST.certifiers.nodes))], "is to other certifiers"),
         ([_foreign()], "is of another network"),

@@ -33,6 +33,7 @@ SCRIPT = Path(__file__).parents[3] / "scripts" / "verify_receipt.py"
     CERTIFICATE,
 ) = range(11)
 RECEIPT = sample.receipt()
+RECOVERED = sample.receipt(handovers=[sample.recovery()], signers=("node-gamma",), epoch=1)
 HANDED_OVER = sample.receipt(handovers=sample.HANDED_OVER, signers=("node-delta",))
 
 
@@ -129,8 +130,8 @@ def test_a_receipt_across_handovers(tmp_path: Path) -> None:
         (HANDOVERS, lambda both: both[1:], "node-delta is not a certifier"),
         (HANDOVERS, lambda both: both[::-1], "node-delta is not a certifier"),
         (HANDOVERS, lambda both: [both[0], both[0], both[1]], "2 nodes signed, 3 are needed"),
-        (HANDOVERS, lambda both: [both[0], [both[1][0], both[0][1]]], "height 2 is to other certifiers"),
-        (HANDOVERS, lambda both: [both[0], [both[1][0], [0, []]]], "height 2 is to other certifiers"),
+        (HANDOVERS, lambda both: [both[0], [both[1][0], both[0][1], []]], "height 2 is to other certifiers"),
+        (HANDOVERS, lambda both: [both[0], [both[1][0], [0, []], []]], "height 2 is to other certifiers"),
         (HANDOVERS, lambda both: [both[0], both[1][:1]], "Receipt.handovers"),
         (HANDOVERS, lambda _: 7, "Receipt.handovers"),
         (CERTIFICATE, lambda one: [one[0], [["node-alpha", one[1][0][1]]]], "node-alpha is not a certifier"),
@@ -143,18 +144,76 @@ def test_every_handover_is_checked(
     _refused_by_both(_changed(place, change, HANDED_OVER), words, tmp_path)
 
 
+def test_a_receipt_across_a_recovery(tmp_path: Path) -> None:
+    """Paid before, certified after by the voter that the members named: both follow their decision to it."""
+    assert verify_receipt(RECOVERED.raw, sample.network()).signed_by == ("node-gamma",)
+    file = tmp_path / "receipt"
+    file.write_bytes(RECOVERED.raw)
+    answer = _script(file, sample.network().hex())
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout)["signed_by"] == ["node-gamma"]
+
+
+def _recovery(**changes: Any) -> bytes:
+    """The receipt across a recovery whose decision differs from a good one."""
+    handovers = [sample.recovery(**changes)]
+    return sample.receipt(handovers=handovers, signers=("node-gamma",), epoch=1).raw
+
+
+def _other_electorate(handovers: Any) -> object:
+    certificate, certifiers, ((_, envelope),) = handovers[0]
+    electorate = msgpack.unpackb(encode(sample.electorate("alpha")))
+    return [[certificate, certifiers, [[electorate, envelope]]]]
+
+
+def _unsigned(handovers: Any) -> object:
+    certificate, certifiers, ((electorate, envelope),) = handovers[0]
+    return [[certificate, certifiers, [[electorate, envelope[:-1] + bytes([envelope[-1] ^ 1])]]]]
+
+
+def _unproved(handovers: Any) -> object:
+    return [[*handovers[0][:2], []]]
+
+
+def _twice(handovers: Any) -> object:
+    certificate, certifiers, (proof,) = handovers[0]
+    return [[certificate, certifiers, [proof, proof]]]
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (_recovery(signers=(10,)), "not signed by more than half of the members"),
+        (_recovery(signers=(10, 11)), "not signed by more than half of the members"),
+        (_recovery(certified_height=2), "does not follow|builds on|epoch"),
+        (_recovery(epoch=0), "builds on height 1"),
+        (_recovery(epoch=2), "is of epoch 1, not 2"),
+        (_recovery(height=3), "does not follow on the hand-over at height 3"),
+        (_recovery(certifiers_hash=bytes(32)), "to other certifiers"),
+        (_changed(HANDOVERS, _other_electorate, RECOVERED), "other members than the seal names"),
+        (_changed(HANDOVERS, _unsigned, RECOVERED), "its decision"),
+        (_changed(HANDOVERS, _unproved, RECOVERED), "to other certifiers"),
+        (_changed(HANDOVERS, _twice, RECOVERED), "recovery"),
+        (_changed(HANDOVERS, lambda _: [], RECOVERED), "1 nodes signed, 2 are needed"),
+    ],
+)
+def test_every_step_of_a_recovery_is_checked(raw: bytes, words: str, tmp_path: Path) -> None:
+    """Too few members, another height or epoch, other voters, other members, or no decision at all."""
+    _refused_by_both(raw, words, tmp_path)
+
+
 @pytest.mark.parametrize("later", [0, 1])
 def test_those_after_a_handover_certify_nothing_before_it(later: int, tmp_path: Path) -> None:
     """A certificate at or below the last hand-over is not theirs to make."""
     raw = sample.receipt(later=later, handovers=sample.HANDED_OVER, signers=("node-delta",)).raw
-    _refused_by_both(raw, "after height 2", tmp_path)
+    _refused_by_both(raw, "the hand-over at height 2", tmp_path)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_no_changed_byte_passes(data: st.DataObject) -> None:
-    """Wherever a byte is changed, the receipt proves nothing."""
-    raw = bytearray(RECEIPT.raw)
+    """Wherever a byte is changed, the receipt proves nothing, also one across a recovery."""
+    raw = bytearray(data.draw(st.sampled_from((RECEIPT, HANDED_OVER, RECOVERED))).raw)
     raw[data.draw(st.integers(0, len(raw) - 1))] ^= data.draw(st.integers(1, 255))
     with pytest.raises(ReceiptInvalid):
         verify_receipt(bytes(raw), sample.network())
@@ -187,10 +246,10 @@ def test_stand_alone_script_tells_a_duplicate_from_a_payment(tmp_path: Path) -> 
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.integers(0, len(RECEIPT.raw) - 1), st.integers(1, 255))
+@given(st.integers(0, len(RECOVERED.raw) - 1), st.integers(1, 255))
 def test_no_changed_byte_passes_the_stand_alone_script(position: int, change: int) -> None:
     """Wherever a byte is changed, the script too says that nothing is proved, and doesn't fall over."""
-    raw = bytearray(RECEIPT.raw)
+    raw = bytearray(RECOVERED.raw)
     raw[position] ^= change
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "receipt"

@@ -19,10 +19,18 @@ from ledger.block import (
     encode_block,
     make_block,
 )
-from ledger.bodies import Recover, SetMembership, SetNode
-from ledger.certificate import decode_certificate
+from ledger.bodies import Recover, SetMember, SetMembership, SetNode
+from ledger.certificate import certifiers_hash, decode_certificate, decode_seal
 from ledger.codec import encode
-from ledger.handovers import HandoverMissing, handovers_below
+from ledger.handovers import (
+    Handover,
+    HandoverMissing,
+    handover_heights,
+    handovers_below,
+    is_passed_over,
+    verify_certified,
+    verify_handovers,
+)
 from ledger.keys import sign
 from ledger.membership import Decision, Membership
 from ledger.records import RETIRED, VOTING
@@ -30,9 +38,19 @@ from ledger.recovery import check_recovery, is_recovery, recovery_change
 from ledger.rules import RULES
 from ledger.state import Executed, State
 from tests.unit.ledger.audited import Chain, certified, sealed
-from tests.unit.ledger.rules.world import ADMIN, GENESIS_MS, NODE, World, private_key, public_key
+from tests.unit.ledger.rules.world import (
+    ADMIN,
+    GENESIS_MS,
+    NODE,
+    TELLER,
+    World,
+    policy,
+    private_key,
+    public_key,
+)
 
 SIGNERS = (ADMIN["alpha"], ADMIN["beta"])
+NEW_ADMIN = 51
 
 
 def _world() -> World:
@@ -48,7 +66,11 @@ def _world() -> World:
 
 def _body(world: World, **changes: Any) -> Recover:
     parent = world.state.parent
-    return replace(Recover(1, parent.height, parent.hash, 9, ("alpha-1",)), **changes)
+    voters = changes.get("voters", ("alpha-1",))
+    known = [voter for voter in voters if voter in world.state.registry.nodes]
+    certifiers = world.state.registry.certifiers_of(known, parent.height + 1)
+    body = Recover(1, parent.height, parent.hash, 9, voters, 2, certifiers_hash(certifiers))
+    return replace(body, **changes)
 
 
 def _recovery(
@@ -137,9 +159,77 @@ def test_the_chain_goes_on_in_the_new_epoch_and_its_audit_is_clean() -> None:
     assert (report.findings, report.certified) == ((), 6)
     chain.certificates[4] = certified(seals[4], ("beta-1", "central-1"))
     assert [f.code for f in audit(chain, own_node="alpha-1").findings] == ["certificate_invalid"]
-    with pytest.raises(HandoverMissing, match="height 3"):
-        handovers_below(world.state.registry, 6, chain.certificate)
-    assert decode_certificate(chain.certificates[3]).signatures
+
+
+def _handed_over(world: World, held: Sequence[int]) -> tuple[Handover, ...]:
+    """The hand-overs to the certifiers of the executed height, by a node that holds these certificates."""
+    certificates = {height: certified(world.seals[height - 1]) for height in held}
+    return handovers_below(world.state.registry, world.state.progress.height, certificates.get)
+
+
+def test_the_decision_hands_over_from_a_certified_height() -> None:
+    """Who follows it comes to the new voter; without the certificate that it builds on nobody can."""
+    world = _world()
+    _execute(world, _recovery(world, _body(world)))
+    world.term = 9
+    world.block()
+    (handover,) = handovers = _handed_over(world, (1, 2, 3))
+    assert decode_seal(handover.certificate.seal).height == 2
+    assert verify_handovers(world.genesis_raw, handovers) == (3, 1, world.state.certifiers)
+    certificate = decode_certificate(certified(world.seals[4], ("alpha-1",)))
+    assert verify_certified(world.genesis_raw, handovers, certificate).height == 5
+    assert handover_heights(world.state.registry, 3) == ()
+    with pytest.raises(HandoverMissing, match="height 2"):
+        _handed_over(world, (1, 3))
+
+
+def test_a_second_recovery_passes_over_the_first() -> None:
+    """Nothing is certified between them: the second builds on the same height, and alone hands over."""
+    world = _world()
+    _execute(world, _recovery(world, _body(world, voters=("alpha-1", "beta-1"))))
+    second = _body(world, epoch=2, term=10)
+    _execute(world, _recovery(world, second))
+    assert verify_handovers(world.genesis_raw, _handed_over(world, (2,))) == (4, 2, world.state.certifiers)
+    assert [is_passed_over(world.state.registry, height) for height in range(1, 6)] == [
+        False,
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
+def _renewed() -> World:
+    """Height 2: alpha's admin key is another, since that height."""
+    world = World()
+    world.block(term=1)
+    body = SetMember("alpha", "Bank alpha", policy(NEW_ADMIN), policy(TELLER["alpha"]), 1)
+    world.block(world.envelope("alpha", body, SIGNERS, signed=True))
+    return world
+
+
+@pytest.mark.parametrize(
+    ("certified_height", "signers", "is_good"),
+    [
+        (1, (*SIGNERS, NEW_ADMIN), True),
+        (1, SIGNERS, False),
+        (1, (NEW_ADMIN, ADMIN["beta"]), False),
+        (2, (NEW_ADMIN, ADMIN["beta"]), True),
+        (2, SIGNERS, False),
+    ],
+)
+def test_the_members_of_now_and_of_the_certified_height_decide(
+    certified_height: int, signers: Sequence[int], *, is_good: bool
+) -> None:
+    """Keys that were replaced meanwhile sign too, for it is they that a certified seal names."""
+    world = _renewed()
+    block = _recovery(world, _body(world, certified_height=certified_height), signers=signers)
+    if is_good:
+        _execute(world, block)
+        assert verify_handovers(world.genesis_raw, _handed_over(world, (1, 2))).epoch == 1
+        return
+    with pytest.raises(InvalidBlock, match="policy_not_met"):
+        _execute(world, block)
 
 
 REFUSED: list[tuple[str, Callable[[World], Block]]] = [
@@ -156,6 +246,7 @@ REFUSED: list[tuple[str, Callable[[World], Block]]] = [
     ("refused: policy_not_met", lambda w: _recovery(w, _body(w), signers=SIGNERS[:1])),
     ("refused: unknown_node", lambda w: _recovery(w, _body(w, voters=("alpha-1", "beta-9")))),
     ("refused: node_not_in_membership", lambda w: _recovery(w, _body(w, voters=("alpha-1", "alpha-2")))),
+    ("is for other certifiers", lambda w: _recovery(w, _body(w, certifiers_hash=bytes(32)))),
     ("membership_version is 2", lambda w: _recovery(w, _body(w), membership_version=2)),
 ]
 

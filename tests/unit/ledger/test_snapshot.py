@@ -152,7 +152,7 @@ def test_certifiers_are_those_that_the_handovers_lead_to() -> None:
     for handovers in ((), sample.HANDED_OVER[:1], sample.HANDED_OVER[1:]):
         with pytest.raises(SnapshotInvalid, match="manifest: its certificate doesn't hold"):
             certified_seal(genesis_raw, handed_over(3, handovers))
-    with pytest.raises(SnapshotInvalid, match="did not certify before height 3"):
+    with pytest.raises(SnapshotInvalid, match="does not follow on the hand-over at height 2"):
         certified_seal(genesis_raw, handed_over(2))
 
 

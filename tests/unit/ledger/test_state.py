@@ -66,7 +66,7 @@ def test_state_of_genesis() -> None:
     assert (account.number, account.limit, account.balance, account.entry_count) == (1, ISSUED_LIMIT, 0, 0)
     assert account.available == ISSUED_LIMIT
     assert state.parent == genesis_parent(world.genesis_raw)
-    seal = genesis_seal(world.network_id, state.registry.certifiers_at(0), state.state_root)
+    seal = genesis_seal(world.network_id, state.registry, state.state_root)
     assert state.progress.seal_hash == seal_hash(encode_seal(seal))
     member, node, asset = state.member("beta"), state.node("beta-1"), state.asset("EUR")
     assert member is not None

@@ -92,11 +92,12 @@ def test_hashes_of_signed_things(kind: str, thing: str, hash_name: str) -> None:
         ("id_record", 6),
         ("history_row", 5),
         ("snapshot_manifest", 7),
-        ("seal", 10),
+        ("seal", 11),
         ("certificate", 2),
         ("header_with_change", 15),
         ("receipt", 11),
         ("receipt_after_handovers", 11),
+        ("receipt_after_recovery", 11),
     ],
 )
 def test_layouts_read_by_an_independent_codec(thing: str, items: int) -> None:

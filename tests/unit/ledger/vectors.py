@@ -167,6 +167,7 @@ def format_vectors() -> Vectors:
     change = Change(2, ("node-alpha", "node-beta", "node-gamma"), (), ("node-delta",))
     changing = sample.block([], change=change)
     receipt = sample.receipt()
+    recovered = sample.receipt(handovers=[sample.recovery()], signers=("node-gamma",), epoch=1)
     handed_over = sample.receipt(handovers=sample.HANDED_OVER, signers=("node-delta",))
     return {
         "provenance": "Made from tests/unit/ledger/sample.py; private keys are small numbers.",
@@ -218,6 +219,7 @@ def format_vectors() -> Vectors:
             "hash": reference_hash(bytes(range(32)), b"Rent, March").hex(),
         },
         "receipt": {"raw": receipt.raw.hex(), "index": 1, "height": 1, "certified_height": 3},
+        "receipt_after_recovery": {"raw": recovered.raw.hex(), "signed_by": ["node-gamma"]},
         "receipt_after_handovers": {"raw": handed_over.raw.hex(), "signed_by": ["node-delta"]},
     }
 

@@ -46,6 +46,7 @@ def seal(height: int, header: int = 1, state: int = 1, network: bytes = NETWORK)
             log_root=bytes(32),
             state_root=state.to_bytes(32, "big"),
             certifiers_hash=hash_of(CERTIFIERS),
+            electorate_hash=bytes(32),
         )
     )
 
