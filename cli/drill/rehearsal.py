@@ -31,7 +31,7 @@ from ledger.keys import public_bytes
 from node import operators, tls
 from node.backup import back_up_store, copy_backup, restore
 from node.config import load_config
-from node.local import LocalNetwork, wait_until
+from node.local import LocalNetwork, LocalNetworkError, wait_until
 from node.marked_copy import Stock, mark, opened, take_stock
 from node.provision import ProvisionedNetwork
 from node.recovery import Position, carry_out, decision, furthest
@@ -244,7 +244,13 @@ async def _take_in(
             found = await client.membership()
             return place.id in found.voters and not found.outgoing and not found.decision.pending
 
-        await wait_until(votes, drill.timeout_s, f"{place.id} votes")
+        try:
+            await wait_until(votes, drill.timeout_s, f"{place.id} votes")
+        except LocalNetworkError as error:
+            raise CommandError(
+                f"{place.id} did not come to vote within {drill.timeout_s} s.",
+                "Run the drill again with a longer --timeout, or with --keep to see its log.",
+            ) from error
         return list((await client.membership()).voters)
 
 
