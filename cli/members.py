@@ -12,6 +12,8 @@ import click
 
 from cli import output
 from cli.connection import Connection, connection_options
+from cli.errors import CommandError
+from cli.exits import Exit
 from cli.governance import author_of, decide, deciding
 from cli.lazy import LazyCommand, listing_group
 from cli.transact_options import Options
@@ -149,7 +151,8 @@ def _change(
 
     connection: Connection = common["connection"]
     options: Options = common["options"]
-    found, reachable = connection.ask(_look)
+    found, nodes, reachable = connection.ask(_look)
+    _check_known(found, nodes, add, remove)
     outlook = what_if(found, reachable, add if voting else None, remove)
     _show(outlook, quiet=not options.dry_run)
     outlook.check()
@@ -166,11 +169,27 @@ def _change(
     decide(connection, common["wallet"], options, common["signers"], wish)
 
 
-async def _look(client: Client) -> tuple[Membership, frozenset[str]]:
-    """The membership, and the nodes that one of them reaches."""
-    found, cluster = await asyncio.gather(client.membership(), client.cluster())
+async def _look(client: Client) -> tuple[Membership, tuple[Node, ...], frozenset[str]]:
+    """The membership, all registered nodes, and those that one of them reaches."""
+    found, nodes, cluster = await asyncio.gather(client.membership(), client.nodes(), client.cluster())
     peers = {peer.node for peer in cluster.peers if peer.connected}
-    return found, frozenset({cluster.node, *peers})
+    return found, nodes, frozenset({cluster.node, *peers})
+
+
+def _check_known(found: Membership, nodes: tuple[Node, ...], add: str | None, remove: str | None) -> None:
+    """Refuse ids that nobody can mean; whether the rest is allowed, the ledger says."""
+    if add is not None and not any(node.id == add and node.status != "retired" for node in nodes):
+        raise CommandError(
+            f"No node {add} is registered, or it was let go.",
+            f"Register a new one first: nostro members register {add} --member MEMBER.",
+            Exit.NOT_FOUND,
+        )
+    if remove is not None and remove not in (
+        *found.voters, *found.outgoing, *found.learners, found.decision.add,
+    ):  # fmt: skip
+        raise CommandError(
+            f"No node {remove} is in the cluster.", "`nostro members` shows which are.", Exit.NOT_FOUND
+        )
 
 
 def _show(outlook: WhatIf, quiet: bool) -> None:

@@ -95,6 +95,10 @@ def restore(folder: Path, genesis_raw: bytes, node_id: str, data: Path) -> Manif
     settle(data)
     if data.exists():
         raise BackupRefused(f"There is a store at {data} already.", "Restore into a new node's folder.")
+    if not (folder / MANIFEST).exists():
+        raise BackupRefused(
+            f"There is no backup at {folder}.", "Name the folder that `nostro node backup` wrote, whole."
+        )
     manifest = read_manifest(folder)
     make_empty(new_folder(data))
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.errors import CommandError
-from cli.governance import _admin_keys
+from cli.governance import admin_keys
 from cli.what_if import what_if
 from ledger.genesis import decode_genesis
 from ledger.keys import public_bytes
@@ -131,6 +131,18 @@ def test_dry_run_tells_the_quorum_before_and_after(nostro: Nostro, world: World)
     assert len(world.host.state.registry.membership_decisions.entries) == 1
 
 
+def test_nobody_decides_on_a_node_that_is_not_there(nostro: Nostro, world: World) -> None:
+    """Neither a dry run nor a decision takes a mistyped id for a node."""
+    for extra in (("--dry-run",), ("--yes", *SIGNERS)):
+        for change, words in (
+            (("add", "node-beta-2"), "No node node-beta-2 is registered"),
+            (("replace", "node-beta", "node-beta-2"), "No node node-beta-2 is registered"),
+            (("remove", "node-delta"), "No node node-delta is in the cluster"),
+        ):
+            result = nostro("members", *change, *extra)
+            assert (result.exit_code, words in result.stderr) == (4, True), result.output
+
+
 def test_what_would_lose_the_quorum_is_not_submitted(nostro: Nostro, world: World) -> None:
     """Where no other node is reached, none of those that run may go."""
     world.host.quorum = False
@@ -197,9 +209,9 @@ def test_a_networks_folder_signs_for_a_majority(tmp_path: Path) -> None:
         keystore_cost=ScryptCost(n=1024),
     )
     members = [member.id for member in network.members]
-    keys = _admin_keys(network, PASSPHRASE, members)
+    keys = admin_keys(network, PASSPHRASE, members)
     genesis = decode_genesis(network.genesis.read_bytes())
     policies = [member.admin_policy.keys[0].key for member in genesis.members]
     assert [public_bytes(key) for key in keys] == policies[:2]
     with pytest.raises(CommandError, match="4 of 6 members must sign"):
-        _admin_keys(network, PASSPHRASE, [*members, "x", "y", "z"])
+        admin_keys(network, PASSPHRASE, [*members, "x", "y", "z"])

@@ -97,6 +97,9 @@ def test_a_copy_is_a_backup_only_when_it_is_whole(tmp_path: Path) -> None:
     (target / MANIFEST).unlink()
     with pytest.raises(SnapshotInvalid, match="manifest"):
         verify_backup(target, node.genesis_raw)
+    for folder in (target, tmp_path / "nothing"):
+        with pytest.raises(BackupRefused, match="There is no backup at"):
+            restore(folder, node.genesis_raw, "n7", tmp_path / "data")
 
 
 def test_what_no_quorum_confirmed_is_not_backed_up(tmp_path: Path) -> None:
