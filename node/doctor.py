@@ -18,11 +18,12 @@ from node.doctor_files import (
     check_certificates,
     check_configuration,
     check_disk,
+    check_membership,
     check_signing_key,
     check_store,
 )
 from node.doctor_links import check_peers, check_ports
-from node.findings import FAILED, Finding, failed
+from node.findings import FAILED, OK, Finding, failed
 from wallet.client import Client
 from wallet.errors import NotReachable
 from wallet.replies import Refused
@@ -51,11 +52,12 @@ async def examine(path: Path) -> list[Finding]:
     store, stored = check_store(config, genesis_raw)
     return [
         *check_configuration(config),
-        check_signing_key(config, genesis, stored),
+        check_signing_key(config, genesis, stored, in_use=stored is None and store.result == OK),
         *check_certificates(config, genesis.name, now),
         *check_ports(config),
         check_disk(config.data),
         store,
+        *check_membership(config.node, stored),
         *await check_peers(config, genesis.name, await _addresses(config, genesis, stored)),
     ]
 

@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidSignature
 
 from ledger.genesis import Genesis
 from ledger.keys import public_bytes
-from ledger.records import NodeRecord
+from ledger.records import LEARNER, REGISTERED, RETIRED, VOTING, NodeRecord
 from ledger.state import State
 from ledger.view import StateCorrupted
 from node import certificates, tls
@@ -69,8 +69,13 @@ def check_configuration(config: NodeConfig) -> Iterator[Finding]:
         yield Finding("configuration", OK, f"node {config.node} of member {config.member}.")
 
 
-def check_signing_key(config: NodeConfig, genesis: Genesis, stored: Stored | None) -> Finding:
-    """The key opens, is its owner's alone, and is the one that the chain knows, as far as is known here."""
+def check_signing_key(
+    config: NodeConfig, genesis: Genesis, stored: Stored | None, *, in_use: bool
+) -> Finding:
+    """The key opens, is its owner's alone, and is the one that the chain knows, as far as is known here.
+
+    A store that is `in_use` may know more than genesis, which doesn't name who joined later.
+    """
     passphrase = os.environ.get(config.passphrase_env or "")
     if config.passphrase_env is not None and passphrase is None:
         return Finding(
@@ -87,6 +92,9 @@ def check_signing_key(config: NodeConfig, genesis: Genesis, stored: Stored | Non
     if stored is not None:
         known = {node.id: node.key for node in stored.nodes.values()}
     if config.node not in known:
+        if in_use:
+            what = "it opens; stop the node to see whether it is the one that the chain knows."
+            return Finding("signing key", OK, what)
         return Finding(
             "signing key",
             WARNING,
@@ -101,6 +109,32 @@ def check_signing_key(config: NodeConfig, genesis: Genesis, stored: Stored | Non
             "Check node.id and node.signing_key.",
         )
     return Finding("signing key", OK, "it opens, and is the one that the chain knows.")
+
+
+def check_membership(node: str, stored: Stored | None) -> Iterator[Finding]:
+    """What part the node has in the cluster, as the chain has it that its store has executed."""
+    record = None if stored is None else stored.nodes.get(node)
+    if record is not None:
+        yield _PARTS[record.status]
+
+
+_PARTS: Mapping[int, Finding] = {
+    REGISTERED: Finding(
+        "membership",
+        WARNING,
+        "the node is registered, and not in the cluster yet.",
+        "It waits until the members have added it: `nostro members` shows what is decided.",
+    ),
+    LEARNER: Finding("membership", OK, "the node receives the log, and doesn't vote."),
+    VOTING: Finding("membership", OK, "the node votes."),
+    RETIRED: Finding(
+        "membership",
+        FAILED,
+        "the members let this node go: no other listens to it, and its id never comes back.",
+        "Keep its folder for inquiry, and don't start it; a bank comes back with a node of another id.",
+    ),
+}
+"""By the node's status in the registry."""
 
 
 def check_certificates(config: NodeConfig, network: str, now: datetime.datetime) -> Iterator[Finding]:

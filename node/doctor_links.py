@@ -129,7 +129,10 @@ async def _dial(
         return _unreachable(check, address, reason_of(error))
     if status == 403:
         what = f"{address} answers, but doesn't take this node for one of the chain."
-        remedy = "A new node is let in once the chain has registered it; else check node.id and certificate."
+        remedy = (
+            "A new node is let in once the chain has registered it, one that was let go never again; else "
+            "check node.id and certificate."
+        )
         return Dialled(Finding(check, WARNING, what, remedy), ahead_s)
     return Dialled(Finding(check, OK, f"{address} lets this node in."), ahead_s)
 

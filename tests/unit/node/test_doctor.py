@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from ledger.records import account_row_key
+from ledger.records import LEARNER, REGISTERED, RETIRED, VOTING, NodeRecord, account_row_key
 from node import doctor_files, tls
 from node.certificates import EXPIRY_WARNING_DAYS
 from node.config import NodeConfig, load_config
 from node.disk import LevelDatabase
 from node.doctor import examine
+from node.doctor_files import Stored, check_membership
 from node.doctor_links import CLOCK_FAILED_S, CLOCK_WARNING_S, check_clock, clock_ahead_s
 from node.findings import FAILED, OK, WARNING, Finding
 from node.local import free_node_ports
@@ -69,7 +70,7 @@ def test_a_healthy_node_is_ok_in_everything(tmp_path: Path) -> None:
     )
     assert set(found) == {
         *("configuration", "signing key", "certificate node", "certificate api", "certificate ca"),
-        *("port peer", "port api", "port admin", "disk", "store", "clock"),
+        *("port peer", "port api", "port admin", "disk", "store", "membership", "clock"),
     }
 
 
@@ -88,6 +89,35 @@ def test_a_store_that_is_in_use_is_left_alone(tmp_path: Path) -> None:
     found = findings(network)["store"]
     database.close()
     assert (found.result, "was not looked into" in found.what) == (OK, True)
+
+
+def test_a_node_that_joined_isnt_taken_for_unknown_while_it_runs(tmp_path: Path) -> None:
+    """Genesis doesn't name it, and the store that does is in use."""
+    network = provision(tmp_path)
+    database = make_store(network)
+    _unknown_node(network)
+    found = findings(network)["signing key"]
+    database.close()
+    assert (found.result, "stop the node to see" in found.what) == (OK, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "result", "words"),
+    [
+        (REGISTERED, WARNING, "not in the cluster yet"),
+        (LEARNER, OK, "doesn't vote"),
+        (VOTING, OK, "the node votes"),
+        (RETIRED, FAILED, "the members let this node go"),
+    ],
+)
+def test_the_part_that_a_node_has_in_the_cluster_is_told(status: int, result: str, words: str) -> None:
+    """As its store has it; nothing is said where that isn't known."""
+    record = NodeRecord("alpha-1", "alpha", bytes(65), "alpha-1:7000", status, 1, 0)
+    (found,) = check_membership("alpha-1", Stored({"alpha-1": record}))
+    assert (found.result, words in found.what) == (result, True)
+    assert bool(found.remedy) == (result != OK)
+    assert not list(check_membership("alpha-2", Stored({"alpha-1": record})))
+    assert not list(check_membership("alpha-1", None))
 
 
 def test_a_damaged_state_is_found(tmp_path: Path) -> None:
