@@ -29,7 +29,7 @@ from ledger.bodies import Kind, SetMembership, SetNode
 from ledger.codec import present
 from ledger.keys import public_bytes
 from node import operators, tls
-from node.backup import back_up_store, copy_backup, restore
+from node.backup import back_up_store, copy_backup, restore, verify_backup
 from node.config import load_config
 from node.local import LocalNetwork, LocalNetworkError, wait_until
 from node.marked_copy import Stock, mark, opened, take_stock
@@ -98,6 +98,7 @@ def rehearse(drill: Rehearsal, journal: Journal) -> None:
     else:
         _copy(drill, journal)
         _back_up_copy(drill, journal)
+    _verify(drill, journal)
     survived = _take_stock(drill, journal)
     raw = _decide(drill, journal, survived)
     _apply(drill, journal, survived, raw)
@@ -126,6 +127,13 @@ def _back_up_copy(drill: Rehearsal, journal: Journal) -> None:
         checked["node"] = node
         manifest = back_up_store(drill.data(node), drill.genesis_raw, node, drill.backup)
         checked["height"] = manifest.height
+
+
+def _verify(drill: Rehearsal, journal: Journal) -> None:
+    with journal.step("Verify the backup from genesis on") as checked:
+        manifest = verify_backup(drill.backup, drill.genesis_raw)
+        checked |= {"height": manifest.height, "bytes": manifest.size_bytes}
+        checked["certified_by"] = [signature.node for signature in manifest.certificate.signatures]
 
 
 def _copy(drill: Rehearsal, journal: Journal) -> None:
@@ -267,21 +275,19 @@ def _stop(drill: Rehearsal, journal: Journal, local: LocalNetwork) -> None:
 
 
 def _audit(drill: Rehearsal, journal: Journal, copies: ProvisionedNetwork, before: Mapping[str, int]) -> None:
-    """Replay the survivors' chains from genesis across the recovery; the money is what was, and was paid."""
+    """Audit every copy from genesis on across the recovery; the money is what was, and was paid."""
     asset = drill.signers.asset
     supply = {**before, asset: before.get(asset, 0) + PAYMENTS * PAID_UNITS}
     with journal.step("Audit the chain across the recovery") as checked:
-        for node in drill.loss.survivors:
+        for node in [place.id for place in copies.nodes]:
             store = load_config(copies.config(node)).data
             report, _ = audit(Audit(store, drill.genesis_raw, drill.network.network_id, 1, drill.folder))
             checked[node] = _audited(report)
             if not report.clean:
                 found = report.findings[0]
-                raise _violation(node, f"The audit of the copy of {node} found {found.code}: {found.what}.")
+                raise _violation(f"The audit of the copy of {node} found {found.code}: {found.what}.")
             if _held(report.supply) != _held(supply):
-                raise _violation(
-                    node, f"The copy of {node} holds another sum than before plus what was paid."
-                )
+                raise _violation(f"The copy of {node} holds another sum than before plus what was paid.")
 
 
 def _audited(report: AuditReport) -> dict[str, Any]:
@@ -289,6 +295,7 @@ def _audited(report: AuditReport) -> dict[str, Any]:
         "blocks": report.blocks,
         "transactions": report.transactions,
         "certified": report.certified,
+        "proved_up_to": report.pruned,
         "findings": len(report.findings),
         "supply": dict(report.supply),
     }
@@ -299,8 +306,9 @@ def _held(supply: Mapping[str, int]) -> dict[str, int]:
     return {asset: amount for asset, amount in supply.items() if amount}
 
 
-def _violation(node: str, what: str) -> CommandError:
-    return CommandError(what, f"Stop {node} and audit its own store with `nostro audit`.", Exit.VIOLATION)
+def _violation(what: str) -> CommandError:
+    remedy = "Audit the real nodes' stores with `nostro audit`, each from a copy or while it is stopped."
+    return CommandError(what, remedy, Exit.VIOLATION)
 
 
 def _client(drill: Rehearsal, copies: ProvisionedNetwork) -> Client:
