@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from ledger.block import decode_block
 from ledger.bodies import Kind, Recover
 from ledger.state import State
+from node.introductions import introduce, introduced
 from node.records import EVIDENCE
 from node.recovery import Done, Position, RecoveryRefused, Survivor, carry_out, decision, furthest, position
 from node.staged import StagedDatabase
@@ -47,7 +48,7 @@ def _apply(node: Node, raw: bytes) -> Done:
 
 
 def test_the_survivor_goes_on_alone() -> None:
-    """Its store begins the new epoch, and its node opens a term, pays and certifies with nobody else."""
+    """Its store begins the new epoch; its node opens a term, certifies alone, and proves that it may."""
     node = _network().nodes["n0"]
     found = _found(node)
     body, author = decision([found])
@@ -60,7 +61,11 @@ def test_the_survivor_goes_on_alone() -> None:
     again.submit(again.bank.open_account("bank0", "later", bytes(15) + b"l", (1, 2**62)))
     again.tick(5)
     assert not again.stopped
-    assert again.driver.executed_height == again.driver.certified_height == found.log_end + 3
+    height = again.driver.executed_height
+    assert height == again.driver.certified_height == found.log_end + 3
+    proof = introduce(again.driver.executed.registry, height, again.store.certificate)
+    assert proof is not None
+    assert introduced(again.genesis_raw, proof) == {"n0": "n0:7000"}
 
 
 def test_the_furthest_log_is_the_newest_then_the_longest() -> None:
