@@ -145,6 +145,7 @@ def _show(document: dict[str, Any], file: Path, journal: Journal) -> None:
     """Say how it ended and where the report is; end with the code of the step that failed."""
     out = output.current()
     pairs = [*drill_report.summary(document), ("report", str(file))]
+    out.say("")
     out.result({**document, "report": str(file)}, lambda: out.fields(pairs))
     for step in journal.steps:
         if step.failure is not None:
