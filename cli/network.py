@@ -127,7 +127,7 @@ def make_plan(
     places = [_place(text.strip(), host) for text in members.split(",") if text.strip()]
     if nodes > len(places):
         raise CommandError(
-            f"{nodes} nodes were asked for, and there are {len(places)} members to run one each.",
+            f"{nodes} nodes were asked for, and only {len(places)} members named to run one each.",
             "Name more members with --members, or ask for fewer --nodes.",
             Exit.USAGE,
         )

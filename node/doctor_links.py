@@ -52,7 +52,16 @@ def check_ports(config: NodeConfig) -> Iterator[Finding]:
 def _check_port(name: str, listen: Listen, own: frozenset[str]) -> Finding:
     check, where = f"port {name}", f"{listen.host}:{listen.port}"
     try:
+        # The server's own error would be an OSError with the resolver's number.
+        socket.getaddrinfo(listen.host, listen.port)
         socket.create_server((listen.host, listen.port)).close()
+    except (socket.gaierror, UnicodeError):
+        return Finding(
+            check,
+            FAILED,
+            f"the host {listen.host} doesn't resolve on this machine.",
+            f"Name an address of this machine under [{name}] in the configuration.",
+        )
     except OSError as error:
         if error.errno == errno.EADDRINUSE and own and _shown_names(listen) == own:
             return Finding(check, OK, f"{where} is held by this node, which runs.")

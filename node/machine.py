@@ -100,11 +100,15 @@ def _bound(name: str, listen: Listen) -> Iterator[socket.socket]:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((listen.host.encode("idna"), listen.port))
             listener.listen(BACKLOG)
-        except (OSError, UnicodeError) as error:
-            # The number of an error in resolving the host is no errno, so its own words are taken.
+        except (socket.gaierror, UnicodeError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise CannotStart(
-                f"the {name} port {listen.host}:{listen.port} can't be used: {why}. "
+                f"the host {listen.host} of the {name} port doesn't resolve on this machine: {why}. "
+                f"Name an address of this machine under [{name}] in the configuration."
+            ) from error
+        except OSError as error:
+            raise CannotStart(
+                f"the {name} port {listen.host}:{listen.port} can't be used: {error.strerror}. "
                 f"Stop what uses it, or change [{name}] in the configuration."
             ) from error
         listener.setblocking(False)

@@ -148,7 +148,7 @@ def load_network(directory: Path) -> ProvisionedNetwork:
         identity = bytes.fromhex(summary.network_id)
     except OSError as error:
         raise ProvisionError(
-            f"{directory} holds no network: {path} can't be read ({error.strerror}). "
+            f"the folder {directory} holds no network: {path} can't be read ({error.strerror}). "
             "`nostro network new` makes one."
         ) from error
     except ValueError as error:

@@ -254,6 +254,17 @@ def test_a_port_that_another_holds(tmp_path: Path) -> None:
     assert found["port api"].result == OK
 
 
+def test_a_host_that_does_not_resolve(tmp_path: Path) -> None:
+    """It is not called a port in use."""
+    network = provision(tmp_path)
+    path = network.config("alpha-1")
+    path.write_text(path.read_text().replace('[peer]\nhost = "127.0.0.1"', '[peer]\nhost = "no such host"'))
+    found = findings(network)["port peer"]
+    assert found.result == FAILED
+    assert "no such host doesn't resolve" in found.what
+    assert "[peer]" in found.remedy
+
+
 def test_peers_that_do_not_run_are_named(tmp_path: Path) -> None:
     """Each by itself, with its address; without any there is no clock to compare with."""
     found = findings(provision(tmp_path, nodes=3))

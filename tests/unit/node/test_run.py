@@ -83,7 +83,7 @@ def test_a_port_that_is_in_use(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 @pytest.mark.parametrize("host", ["no such host", "\u00fc" * 64])
 def test_a_host_that_does_not_resolve(tmp_path: Path, capsys: pytest.CaptureFixture[str], host: str) -> None:
-    """The resolver's own words are given, and not those of a system error that happens to have the number."""
+    """It is not called a port in use; the resolver's words are given, not those of a system error."""
     network = provision(tmp_path)
     section = '[peer]\nhost = "{}"'
     replace(network, section.format("127.0.0.1"), section.format(host))
@@ -91,8 +91,8 @@ def test_a_host_that_does_not_resolve(tmp_path: Path, capsys: pytest.CaptureFixt
     with pytest.raises((socket.gaierror, UnicodeError)) as found:
         socket.getaddrinfo(host.encode("idna"), 0)
     words = found.value.strerror if isinstance(found.value, OSError) else str(found.value)
-    assert f"the peer port {host}:" in reason
-    assert f"can't be used: {words}. " in reason
+    assert f"the host {host} of the peer port doesn't resolve on this machine: {words}. " in reason
+    assert "[peer]" in reason
 
 
 def test_a_store_of_another_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
