@@ -21,7 +21,7 @@ COMMANDS = {
     ),
     "node": LazyCommand("cli.node:node", "Run one bank's node, or ask how it is."),
     "drill": LazyCommand(
-        "cli.drill.command:drill", "Rehearse a lost quorum and a restore, on copies of a network's nodes."
+        "cli.drill.command:drill", "Rehearse a lost quorum and a restore, on copies of the nodes in FOLDER."
     ),
     "leader": LazyCommand("cli.leader:leader", "See to which node leads."),
     "key": LazyCommand("cli.key:key", "Make and keep the keys that sign payments."),
