@@ -45,6 +45,14 @@ EXAMPLES: list[Message] = [
 ]
 
 
+def decoded(data: bytes) -> Message | None:
+    """The message, or None for what is none."""
+    try:
+        return decode_message(data)
+    except MalformedMessage:
+        return None
+
+
 @pytest.mark.parametrize("message", EXAMPLES, ids=lambda message: type(message).__name__)
 def test_round_trip(message: Message) -> None:
     """Decoding gives the same message, of the same type."""
@@ -65,11 +73,25 @@ def test_every_truncation_is_refused(message: Message) -> None:
 @given(st.binary(max_size=64))
 def test_noise_is_refused_or_a_message(noise: bytes) -> None:
     """Whatever arrives, nothing but MalformedMessage is raised, and what is taken can be sent on."""
-    try:
-        message = decode_message(noise)
-    except MalformedMessage:
-        return
-    assert decode_message(encode_message(message)) == message
+    message = decoded(noise)
+    assert message is None or decode_message(encode_message(message)) == message
+
+
+@pytest.mark.parametrize("message", EXAMPLES, ids=lambda message: type(message).__name__)
+def test_a_changed_byte_is_refused_or_another_message_that_can_be_sent_on(message: Message) -> None:
+    """Any byte, to any other: some of it is a message still, and never the same one."""
+    data = encode_message(message)
+    changes = [
+        data[:place] + bytes([byte]) + data[place + 1 :]
+        for place in range(len(data))
+        for byte in range(256)
+        if byte != data[place]
+    ]
+    taken = [found for changed in changes if (found := decoded(changed)) is not None]
+    assert 0 < len(taken) < len(changes)
+    for found in taken:
+        assert found != message
+        assert decode_message(encode_message(found)) == found
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,7 @@ def test_what_is_written_while_a_gap_is_learned_is_no_part_of_it(blocks: int) ->
 
     rows.scanned = execute
     fresh.is_absent(key(50))
+    assert len(rows.keys) == blocks
     assert not any(fresh.is_absent(known) for known in rows.keys)
     for number in range(200, 205):
         write(rows, fresh, key(number))
