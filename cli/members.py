@@ -31,6 +31,7 @@ MEMBER_COMMANDS = {
     "add": LazyCommand("cli.members:add", "Let a registered node into the cluster."),
     "remove": LazyCommand("cli.members:remove", "Let a node leave the cluster, for ever."),
     "replace": LazyCommand("cli.members:replace", "Let one node take the place of another."),
+    "cancel": LazyCommand("cli.members:cancel", "Take back a decision that isn't carried out yet."),
 }
 ROLES = ("voter", "outgoing", "learner")
 
@@ -115,7 +116,7 @@ def remove(node: str, yes: bool, **common: Any) -> None:
     """Let a node leave the cluster, for ever.
 
     Its id is never used again. With --dry-run: what that does to the quorum. Refused where the nodes that run
-    now would be too few without it. It also gives up a decision that isn't carried out yet.
+    now would be too few without it. It also gives up a decision to add the node, however far that has come.
     """
     _change(common, yes, remove=node)
 
@@ -132,6 +133,51 @@ def replace(old: str, new: str, yes: bool, **common: Any) -> None:
     that does to the quorum.
     """
     _change(common, yes, add=new, voting=True, remove=old)
+
+
+@click.command()
+@click.option("--yes", is_flag=True, help="Do it without asking.")
+@deciding
+def cancel(yes: bool, **common: Any) -> None:
+    """Take back a decision about the cluster that isn't carried out yet.
+
+    So a removal that waits for nodes that don't come back is undone. Once the old voters and the new decide
+    jointly it is too late. What is done until it takes effect, 64 blocks later, stays. With --dry-run: what
+    would be taken back.
+    """
+    from cli.payment import confirm
+    from cli.transact import Wish
+    from ledger.bodies import Kind, SetMembership
+
+    options: Options = common["options"]
+    found = common["connection"].ask(lambda client: client.membership())
+    _show_pending(found, quiet=not options.dry_run)
+    if options.dry_run:
+        return
+    if not yes and options.out is None:
+        confirm("Take this back?")
+
+    async def wish(client: Client, _names: NetworkNames, _tx_id: bytes) -> Wish:
+        body = SetMembership((), False, (), found.decision.version)
+        return Wish(await author_of(client, common["by"]), Kind.SET_MEMBERSHIP, body)
+
+    decide(common["connection"], common["wallet"], options, common["signers"], wish)
+
+
+def _show_pending(found: Membership, quiet: bool) -> None:
+    """What is decided and not carried out; refused where that is nothing, or can't be taken back."""
+    if not found.decision.pending or found.outgoing:
+        why = "Its voters change right now" if found.outgoing else "Every decision is carried out"
+        raise CommandError(
+            f"There is nothing to take back: {why}.", "`nostro members` shows who votes.", Exit.REFUSED
+        )
+    out, what = output.current(), f"To be taken back: {_decided(found)}."
+    if quiet:
+        out.say(what)
+        return
+    decision = found.decision
+    document = {"add": decision.add, "remove": decision.remove, "version": decision.version}
+    out.result({"taken_back": document}, lambda: out.data(what))
 
 
 def _change(
@@ -247,4 +293,4 @@ def _decided(found: Membership) -> str:
     decision = found.decision
     what = [f"add {decision.add}{'' if decision.voting else ' as a learner'}"] if decision.add else []
     what += [f"remove {decision.remove}"] if decision.remove else []
-    return f"{' and '.join(what)}, from block {decision.from_height:,} on"
+    return f"{' and '.join(what) or 'take back the one before'}, from block {decision.from_height:,} on"

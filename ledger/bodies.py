@@ -199,7 +199,10 @@ class SetParameters(Record, frozen=True):
 
 
 class SetMembership(Record, frozen=True):
-    """A registered node comes into the cluster, to vote or only to learn, or one leaves it, or both."""
+    """A registered node comes into the cluster, to vote or only to learn, or one leaves it, or both.
+
+    With neither, the decision before it is taken back, if that isn't carried out yet.
+    """
 
     add: OptionalNodeId
     voting: bool
@@ -207,10 +210,8 @@ class SetMembership(Record, frozen=True):
     expected_version: Uint
 
     def __post_init__(self) -> None:
-        """Check that something is asked for, and nothing that contradicts itself."""
-        if not self.add and not self.remove:
-            raise Malformed("set_membership: it neither adds nor removes a node")
-        if self.add == self.remove:
+        """Check that nothing is asked for that contradicts itself."""
+        if self.add and self.add == self.remove:
             raise Malformed(f"set_membership: node {self.add[0]} can't be both added and removed")
         if self.voting and not self.add:
             raise Malformed("set_membership: voting is of the node that is added, and none is")

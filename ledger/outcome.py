@@ -66,6 +66,7 @@ class Outcome(IntEnum):
     TOO_FEW_VOTERS = 422
     MEMBERSHIP_CHANGE_PENDING = 423
     RULES_NOT_NEWER = 424
+    NO_MEMBERSHIP_CHANGE_PENDING = 425
 
     EXPIRED = 500
     NOT_YET_VALID = 501
@@ -288,12 +289,17 @@ _TEXT: dict[Outcome, tuple[str, str, str]] = {
     ),
     Outcome.MEMBERSHIP_CHANGE_PENDING: (
         "An earlier decision about the cluster's membership is not carried out yet.",
-        "Wait until it is, or give it up by removing what it adds.",
+        "Wait until it is, take it back before the voters change, or remove what it adds.",
         "NARR",
     ),
     Outcome.RULES_NOT_NEWER: (
         "The version of the rules is not above the newest one decided so far.",
         "Name a newer version; rules never go back, and one version is never decided twice.",
+        "NARR",
+    ),
+    Outcome.NO_MEMBERSHIP_CHANGE_PENDING: (
+        "There is no decision about the cluster's membership to take back: the last one is carried out.",
+        "Decide the opposite, to undo what was done.",
         "NARR",
     ),
     Outcome.EXPIRED: (

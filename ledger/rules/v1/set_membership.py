@@ -30,9 +30,22 @@ def check(view: View, envelope: Envelope, body: SetMembership, height: int) -> O
     registry = view.registry
     if registry.membership_decisions.version != body.expected_version:
         return Outcome.VERSION_MISMATCH
-    if registry.membership_pending(height):
+    pending = registry.membership_pending(height)
+    if not body.add and not body.remove:
+        return _check_taking_back(registry) if pending else Outcome.NO_MEMBERSHIP_CHANGE_PENDING
+    if pending:
         return _check_giving_up(registry, body, height)
     return _check_add(registry, body) or _check_remove(registry, body, height)
+
+
+def _check_taking_back(registry: Registry) -> Outcome:
+    """A decision is taken back once, and not while the old voters and the new decide jointly.
+
+    Its next steps are void from the same height on as any decision is in force: those taken until then stay.
+    """
+    unfinished = registry.membership_decisions.entries[-1][1]
+    begun = bool(registry.membership.outgoing)
+    return Outcome.MEMBERSHIP_CHANGE_PENDING if begun or unfinished == Decision() else Outcome.EXECUTED
 
 
 def _check_giving_up(registry: Registry, body: SetMembership, height: int) -> Outcome:
@@ -97,6 +110,7 @@ KIND: Final = Kind(
     authority=governance.AUTHORITY,
     refusals=(
         Outcome.VERSION_MISMATCH,
+        Outcome.NO_MEMBERSHIP_CHANGE_PENDING,
         Outcome.MEMBERSHIP_CHANGE_PENDING,
         Outcome.UNKNOWN_NODE,
         Outcome.NODE_RETIRED,

@@ -52,6 +52,7 @@ NUMBERS = {
     "too_few_voters": 422,
     "membership_change_pending": 423,
     "rules_not_newer": 424,
+    "no_membership_change_pending": 425,
     "expired": 500,
     "not_yet_valid": 501,
     "overloaded": 502,

@@ -36,6 +36,7 @@ from ledger.membership import Decision, Membership
 from ledger.records import RETIRED, VOTING
 from ledger.recovery import check_recovery, is_recovery, recovery_change
 from ledger.rules import RULES
+from ledger.schedule import LOOK_BACK
 from ledger.state import Executed, State
 from tests.unit.ledger.audited import Chain, certified, sealed
 from tests.unit.ledger.rules.world import (
@@ -197,6 +198,25 @@ def test_a_second_recovery_passes_over_the_first() -> None:
         True,
         False,
     ]
+
+
+def test_a_change_of_voters_whose_end_is_never_certified_is_passed_over() -> None:
+    """Those who had to certify the leave are lost: who is left recovers, and the chain is proved again."""
+    world = World()
+    world.block(term=1)
+    remove = SetMembership((), False, ("central-1",), 1)
+    world.block(world.envelope("alpha", remove, SIGNERS, signed=True))
+    world.blocks_to(2 + LOOK_BACK - 1)
+    certified_height = world.state.progress.height
+    for _ in range(3):
+        world.block(change=True)
+    left = world.state.progress.height
+    assert handover_heights(world.state.registry, left) == (left - 1,)
+    _execute(world, _recovery(world, _body(world, certified_height=certified_height)))
+    assert world.state.registry.nodes["central-1"].status == RETIRED
+    (handover,) = _handed_over(world, (certified_height,))
+    assert verify_handovers(world.genesis_raw, [handover]) == (left, 1, world.state.certifiers)
+    assert not world.state.registry.membership_pending(left + 1)
 
 
 def _renewed() -> World:

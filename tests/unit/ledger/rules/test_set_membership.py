@@ -153,6 +153,38 @@ def test_a_decision_can_be_given_up() -> None:
         assert not world.state.registry.membership_pending(world.state.progress.height + 1)
 
 
+def test_a_removal_can_be_taken_back_before_it_begins() -> None:
+    """Before it is in force or while it waits: nobody leaves, and the next decision may be taken."""
+    for height in (2, 2 + LOOK_BACK):
+        world = World()
+        assert decide(world, remove="central-1") is Outcome.EXECUTED
+        world.blocks_to(height)
+        assert decide(world, remove="beta-1") is Outcome.MEMBERSHIP_CHANGE_PENDING
+        assert decide(world) is Outcome.EXECUTED
+        assert decide(world) is Outcome.MEMBERSHIP_CHANGE_PENDING
+        world.blocks_to(height + 1 + LOOK_BACK)
+        assert carry_out(world) == []
+        assert decide(world) is Outcome.NO_MEMBERSHIP_CHANGE_PENDING
+        assert status(world, "central-1") == VOTING
+        assert world.state.registry.membership_decisions.version == 3
+        assert world.state.registry.recoveries == {}
+        assert decide(world, remove="central-1") is Outcome.EXECUTED
+
+
+def test_a_removal_that_has_begun_is_not_taken_back() -> None:
+    """While both halves vote it is refused; who has become a learner stays one, and may vote again."""
+    world = World()
+    decide(world, remove="central-1")
+    world.blocks_to(1 + LOOK_BACK - 1)
+    world.block(change=True)
+    assert decide(world) is Outcome.MEMBERSHIP_CHANGE_PENDING
+    world.block(change=True)
+    assert decide(world) is Outcome.EXECUTED
+    world.blocks_to(world.state.progress.height + LOOK_BACK)
+    assert world.state.registry.membership.learners == ("central-1",)
+    assert decide(world, add="central-1", voting=True) is Outcome.EXECUTED
+
+
 def test_who_was_to_replace_the_only_voter_stays_once_it_votes() -> None:
     """Given up too late, the decision leaves the newcomer: somebody must vote."""
     world = World(genesis(("central",)))
