@@ -171,6 +171,7 @@ def spoiled_lists(items: Items) -> Iterator[tuple[str, Items]]:
 def test_nothing_can_be_left_out_repeated_or_moved(items: Items) -> None:
     """Every such change of every section is refused, with the section's name."""
     manifest = manifest_of(chain(), items)
+    assert all(items[section] for section in SECTIONS)
     for what, spoiled in spoiled_lists(items):
         assert what.split()[0] in refused(spoiled, manifest).section, what
 
@@ -236,6 +237,7 @@ def is_block(item: bytes) -> bool:
 
 def test_amounts_are_bound_by_the_histories(items: Items) -> None:
     """Entries with other amounts pass every block's roots, and then don't lead to the accounts' records."""
+    forged_accounts = set()
     for at, item in enumerate(items[CHAIN]):
         if is_block(item):
             continue
@@ -247,6 +249,8 @@ def test_amounts_are_bound_by_the_histories(items: Items) -> None:
             forged[at] = encode(replace(row, entries=tuple(entries)))
             error = refused({**items, CHAIN: forged})
             assert f"don't lead to the history of account {entry.number}" in str(error)
+            forged_accounts.add(entry.number)
+    assert len(forged_accounts) == 3
 
 
 def test_entries_cannot_vanish_at_the_end_of_a_history(items: Items) -> None:
