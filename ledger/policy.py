@@ -56,7 +56,11 @@ def check_policy(policy: Policy) -> None:
 
 def is_met(policy: Policy, signers: Collection[bytes]) -> bool:
     """Whether the weights of `signers` (public keys that have signed) add up to the threshold."""
-    return sum(entry.weight for entry in policy.keys if entry.key in signers) >= policy.threshold
+    weight = 0
+    for entry in policy.keys:
+        if entry.key in signers:
+            weight += entry.weight
+    return weight >= policy.threshold
 
 
 def single_key(key: bytes) -> Policy:
