@@ -6,7 +6,8 @@ delivered the bytes to a node, no other node's refusal proves that the payment w
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Final, Literal
 
 import msgspec
 
@@ -19,6 +20,13 @@ RETRY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 _NOT_TAKEN = frozenset({Outcome.OVERLOADED, Outcome.TOO_MANY_PENDING, Outcome.STOPPING})
 """With these a node says that it did not take the bytes in; with others of its class it may hold them."""
 
+
+_ENOUGH: Final[Mapping[Wait, frozenset[str]]] = {
+    "none": frozenset({"pending", "executed", "certified"}),
+    "executed": frozenset({"executed", "certified"}),
+    "certified": frozenset({"certified"}),
+}
+"""The statuses that end each way of waiting."""
 
 _REQUEST_TIMEOUT = 408
 """The body didn't arrive whole, so nothing was submitted."""
@@ -45,11 +53,21 @@ class Submission:
             self.lost()
             return None
         self._may_be_taken = True
-        fields = {name: getattr(submitted, name) for name in Submitted.__struct_fields__}
-        answer = Answer(**fields, attempts=self.attempts)
+        answer = Answer(
+            status=submitted.status,
+            tx_id=submitted.tx_id,
+            attempts=self.attempts,
+            author=submitted.author,
+            decided_by=submitted.decided_by,
+            outcome=submitted.outcome,
+            height=submitted.height,
+            index=submitted.index,
+            duplicate_of=submitted.duplicate_of,
+            time_ms=submitted.time_ms,
+        )
         if self._best is None or submitted.status != "pending":
             self._best = answer
-        return answer if self._is_enough(submitted.status) else None
+        return answer if submitted.status in _ENOUGH[self.wait] else None
 
     def refused(self, problem: Problem) -> Answer | None:
         """Take a node's problem; returns a result where it is certain, None to try again."""
@@ -73,10 +91,6 @@ class Submission:
         if self._best is not None:
             return msgspec.structs.replace(self._best, attempts=self.attempts)
         return self._result("unknown", reached=self._may_be_taken)
-
-    def _is_enough(self, status: str) -> bool:
-        enough = {"none": ("pending", "executed", "certified"), "executed": ("executed", "certified")}
-        return status in enough.get(self.wait, ("certified",))
 
     def _result(
         self,
