@@ -20,9 +20,9 @@ async def _echo() -> AsyncIterator[tuple[Link, int]]:
     """A link to a server that says back what it hears, and the link's port."""
 
     async def say_back(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(100):
-            writer.write(data)
-        writer.close()
+        with contextlib.suppress(ConnectionError), contextlib.closing(writer):
+            while data := await reader.read(100):
+                writer.write(data)
 
     server = await asyncio.start_server(say_back, "127.0.0.1", 0)
     link = Link(("127.0.0.1", server.sockets[0].getsockname()[1]), Random(1))
@@ -126,3 +126,29 @@ def test_who_sends_to_whom() -> None:
     links = Links(dict.fromkeys("abc", ("127.0.0.1", 1)), Random(1))
     assert links.one_way("ab", "bc") == {("a", "b"), ("a", "c"), ("b", "c")}
     assert links.between("a", "bc") == {("a", "b"), ("a", "c"), ("b", "a"), ("c", "a")}
+
+
+def test_a_node_that_joins_is_dialled_through_common_and_own_forwarders() -> None:
+    """Both have the weather of the pair; who is removed is dialled by nobody any more."""
+
+    async def scenario(link: Link, port: int) -> None:
+        links = Links({"a": ("127.0.0.1", port)}, Random(1))
+        ports, common = await links.add("b", ("127.0.0.1", port))
+        assert ports.keys() == {("a", "b"), ("b", "a")}
+        for through in (common, ports["a", "b"]):
+            async with _connected(through) as (reader, writer):
+                assert await _ask(reader, writer, b"hello") == b"hello"
+        links.apply(Weather(Passage.CUT), [("a", "b")])
+        for through in (common, ports["a", "b"]):
+            async with _connected(through) as (reader, writer):
+                with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+                    await _ask(reader, writer, b"hello")
+        async with _connected(ports["b", "a"]) as (reader, writer):
+            assert await _ask(reader, writer, b"hello") == b"hello"
+        await links.remove("b")
+        for through in (common, *ports.values()):
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection("127.0.0.1", through)
+        await links.close()
+
+    _play(scenario)
