@@ -13,8 +13,9 @@ from node import store_copy
 from node.disk import LevelDatabase, StoreError, StoreMissing
 from node.store_copy import copy_store
 
-SMALL_BUFFER_BYTES = 64 * 1024
-"""So that table files come and go while the copy is made."""
+SMALL_BUFFER_BYTES = 256 * 1024
+"""So that there are table files, and more come while the copy is made, but not one a round."""
+PAUSE_S = 0.0001
 
 
 def _key(number: int) -> bytes:
@@ -28,7 +29,7 @@ def test_a_copy_holds_a_prefix_of_what_was_written(tmp_path: Path) -> None:
 
         def write() -> None:
             nonlocal written
-            while not enough.is_set():
+            while not enough.wait(PAUSE_S):
                 database.write({_key(written): bytes(200)}, (), sync=False)
                 written += 1
 
@@ -37,9 +38,11 @@ def test_a_copy_holds_a_prefix_of_what_was_written(tmp_path: Path) -> None:
         while written < 2_000:
             enough.wait(0.001)
         at_start = written
-        size_bytes = copy_store(tmp_path / "data", tmp_path / "copy")
-        enough.set()
-        writer.join()
+        try:
+            size_bytes = copy_store(tmp_path / "data", tmp_path / "copy")
+        finally:
+            enough.set()
+            writer.join()
         with closing(LevelDatabase(tmp_path / "copy", create=False)) as copied:
             rows = [key for key, _ in copied.scan(b"", b"\xff" * 9)]
         assert len(list(database.scan(b"", b"\xff" * 9))) == written
