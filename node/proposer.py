@@ -5,6 +5,7 @@ It must not know followers or the disk. Whether and when is the batcher's word; 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -45,6 +46,15 @@ class ProposerParts:
     wake: Callable[[], None]
 
 
+class _LookedUp(NamedTuple):
+    """The values in force at a height, and what they were looked up by."""
+
+    executed: Executed
+    height: int
+    basis: int
+    values: Scheduled
+
+
 class Proposer:
     """Proposes while this node leads."""
 
@@ -55,6 +65,7 @@ class Proposer:
         self._last_ms = 0
         self._last_count = 0
         self._timer: TimerHandle | None = None
+        self._looked_up: _LookedUp | None = None
         self.proposed_count = 0
 
     def lead(self) -> None:
@@ -144,7 +155,13 @@ class Proposer:
         """The values in force for the next block, looked up at its basis height."""
         executed, link = self._parts.executed(), self._parts.tail.last_link
         height = link.parent.height + 1
-        return scheduled(executed.progress, executed.registry, height, link.basis if opening else height)
+        basis = link.basis if opening else height
+        kept = self._looked_up
+        # Asked every turn of a leader; what it rests on changes only with a block.
+        if kept is None or kept.executed is not executed or (kept.height, kept.basis) != (height, basis):
+            values = scheduled(executed.progress, executed.registry, height, basis)
+            kept = self._looked_up = _LookedUp(executed, height, basis, values)
+        return kept.values
 
     def _make(
         self, values: Scheduled, envelopes: tuple[Envelope, ...], change: Change | None = None
