@@ -74,6 +74,10 @@ def restore(folder: Path, config: Path) -> None:
     settings = load_config(config)
     manifest = restore_store(folder, settings.genesis.read_bytes(), settings.node, settings.data)
     _show(manifest, settings.data)
+    output.current().warn(
+        f"before it starts: if {settings.node} took part after block {manifest.height:,}, this backup "
+        "doesn't know, and it must not run. `nostro members` has to show it as registered, or not at all."
+    )
 
 
 @click.command()

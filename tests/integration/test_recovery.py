@@ -28,6 +28,7 @@ from wallet.keystore_file import LEAST_SCRYPT_N, ScryptCost
 pytestmark = pytest.mark.processes
 
 JOINS_S = 60
+VERIFIER = Path(__file__).parents[2] / "scripts" / "verify_receipt.py"
 
 
 def _network(directory: Path, nodes: int, banks: int) -> ProvisionedNetwork:
@@ -86,6 +87,13 @@ def _audit(network: ProvisionedNetwork, node: str) -> None:
     assert report["findings"] == [], report
 
 
+def _verify_alone(receipt: Path, network: ProvisionedNetwork) -> None:
+    """A receipt proves its payment to the script that knows the network's id and nothing else."""
+    command = [sys.executable, "-I", str(VERIFIER), str(receipt), network.network_id.hex()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 async def _waits(local: LocalNetwork, node: str) -> bool:
     """Whether a node runs and isn't ready."""
     try:
@@ -126,7 +134,10 @@ async def _join(local: LocalNetwork, client: Client) -> None:
 
 
 def test_one_of_three_goes_on_and_another_joins(three: LocalNetwork, tmp_path: Path) -> None:
-    """Payments go on, a new node votes, a lost one that comes back takes no part, and the audit is clean."""
+    """Payments go on, a new node votes, a lost one that comes back takes no part, and the audit is clean.
+
+    Receipts and backups lead from genesis across the recovery, and across the hand-over after it.
+    """
     network, file = three.network, tmp_path / "decision.json"
     bank = Bank(network)
 
@@ -166,11 +177,17 @@ def test_one_of_three_goes_on_and_another_joins(three: LocalNetwork, tmp_path: P
         async with bank.client("alpha-1") as client:
             await _join(three, client)
         three.start(["bravo-1"])
-        await wait_until(lambda: _waits(three, "bravo-1"), 20, "bravo-1 runs, and waits")
-        await _pay(bank, debtor, "alpha-1")
+        await wait_until(lambda: _waits(three, "bravo-1"), JOINS_S, "bravo-1 runs, and waits")
+        payment = bank.pay(debtor, bank.issuer, 1)
+        async with bank.client("alpha-1") as client:
+            assert (await client.submit(payment.raw, wait="certified")).status == "certified"
+            (tmp_path / "receipt").write_bytes(await client.receipt(payment.id_text))
         assert await _waits(three, "bravo-1")
 
     asyncio.run(after())
+    _verify_alone(tmp_path / "receipt", network)
+    backed_up = nostro("node", "backup", config, tmp_path / "backup")
+    assert backed_up["height"] > proposed["height"]
     three.stop()
     for node in ("alpha-1", "delta-1"):
         _audit(three.network, node)
