@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from ledger.certificate import Certifiers, InvalidCertificate, decode_seal, encode_seal
 from ledger.codec import Malformed
-from ledger.handovers import Handover, verify_handovers
+from ledger.handovers import Handover, RecoveryProof, verify_handovers
 from tests.unit.ledger import sample
 
 FIRST, SECOND = sample.HANDED_OVER
@@ -57,3 +57,20 @@ def test_what_is_no_genesis_begins_nothing() -> None:
     """Hand-overs lead nowhere without the genesis that they start from."""
     with pytest.raises(Malformed):
         verify_handovers(b"\x90", [FIRST])
+
+
+def _of_others(recovery: Handover) -> Handover:
+    """A recovery that one member alone signs, before an electorate of nobody else."""
+    proof = RecoveryProof(sample.electorate("alpha"), recovery.recovery[0].envelope)
+    return Handover(recovery.certificate, recovery.certifiers, (proof,))
+
+
+def test_a_recovery_hands_over_to_whom_most_members_name() -> None:
+    """Two of three members name the voter; one alone doesn't, nor before members of its own choice."""
+    genesis, good = sample.genesis_raw(), sample.recovery()
+    assert verify_handovers(genesis, [good]) == (2, 1, good.certifiers)
+    alone = sample.recovery(signers=(10,))
+    with pytest.raises(InvalidCertificate, match="not signed by more than half"):
+        verify_handovers(genesis, [alone])
+    with pytest.raises(InvalidCertificate, match="judged by other members"):
+        verify_handovers(genesis, [_of_others(alone)])
