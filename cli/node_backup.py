@@ -14,6 +14,7 @@ import click
 
 from cli import output
 from cli.admin_port import configured_port
+from cli.used_ids import check_unused
 from ledger.snapshot import ACCOUNTS, CHAIN
 from node import operators
 from node.backup import back_up_store, check_target, copy_backup, verify_backup
@@ -64,20 +65,32 @@ def backup(config: Path, folder: Path, operator: Path | None) -> None:
     required=True,
     help="The configuration (node.toml) of the new node.",
 )
+@click.option(
+    "--url",
+    "urls",
+    multiple=True,
+    help="The API of a running node, to be asked whether the id was used; repeat it.  [default: api_urls of "
+    "the configuration]",
+)
 @output.json_option
-def restore(folder: Path, config: Path) -> None:
+def restore(folder: Path, config: Path, urls: tuple[str, ...]) -> None:
     """Make the store of a new node of the backup in FOLDER, proving all of it.
 
     The node must have an id and a key of its own, that the members register: what the old node promised since
-    the backup, nobody knows. It gets what came later from the others, and learns before it votes.
+    the backup, nobody knows. So the nodes that run are asked first, and a used id is refused. The new node
+    gets what came later from the others, and learns before it votes.
     """
     settings = load_config(config)
+    others = tuple(url for node, url in settings.api_urls.items() if node != settings.node)
+    told = check_unused(settings.node, urls or others, settings.ca)
     manifest = restore_store(folder, settings.genesis.read_bytes(), settings.node, settings.data)
     _show(manifest, settings.data)
-    output.current().warn(
-        f"before it starts: if {settings.node} took part after block {manifest.height:,}, this backup "
-        "doesn't know, and it must not run. `nostro members` has to show it as registered, or not at all."
-    )
+    if not told:
+        output.current().warn(
+            f"no running node could be asked. Before it starts: if {settings.node} took part after block "
+            f"{manifest.height:,}, this backup doesn't know, and it must not run. `nostro members` has to "
+            "show it as registered, or not at all."
+        )
 
 
 @click.command()
