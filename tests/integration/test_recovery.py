@@ -19,8 +19,7 @@ from node.further_node import FurtherNode, add_node, free_base_port
 from node.local import LocalNetwork, free_node_ports, wait_until
 from node.plan import PlannedNode, plan_network
 from node.provision import ADMIN, ProvisionedNetwork, create_network, load_network
-from tests.integration.harness import PASSPHRASE, QUICK, Bank, Holder, funded
-from tests.integration.test_membership import Members
+from tests.integration.harness import PASSPHRASE, QUICK, Bank, Holder, Members, funded
 from wallet.client import Client
 from wallet.keystore import open_keystore
 from wallet.keystore_file import LEAST_SCRYPT_N, ScryptCost

@@ -97,7 +97,7 @@ OF_EACH_KIND: dict[Kind, tuple[Body, bytes]] = {
     Kind.CREATE_ASSET: (CreateAsset("GBP", 2, "alpha", POLICY), b"alpha"),
     Kind.SET_PARAMETERS: (SetParameters(Parameters(), 100, 1), b"alpha"),
     Kind.SET_MEMBERSHIP: (SetMembership(("gamma-1",), True, (), 1), b"alpha"),
-    Kind.RECOVER: (Recover(1, 70, bytes(32), 3, ("alpha-1", "beta-1")), b"alpha"),
+    Kind.RECOVER: (Recover(1, 70, bytes(32), 3, ("alpha-1", "beta-1"), 69, bytes(32)), b"alpha"),
     Kind.SET_RULES: (SetRules(2, 100, 1), b"alpha"),
 }
 
