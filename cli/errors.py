@@ -115,6 +115,13 @@ def _unreachable(error: Any) -> Explained:
     return Explained(error.what, error.remedy, Exit.UNREACHABLE)
 
 
+def _keystore_missing(error: Any) -> Explained:
+    """A keystore is found by an option that the wallet doesn't know."""
+    return Explained(
+        error.what, "Name yours with --keystore FILE, or make one with `nostro key new`.", Exit.NOT_FOUND
+    )
+
+
 def _wallet_not_found(error: Any) -> Explained:
     """A WalletError about something that isn't there."""
     return Explained(error.what, error.remedy, Exit.NOT_FOUND)
@@ -164,7 +171,7 @@ def _admin_unreachable(error: Any) -> Explained:
 EXPLAINERS: Mapping[str, Callable[[Any], Explained]] = {
     "builtins.OSError": _file_error,
     "wallet.errors.WalletError": _wallet_error,
-    "wallet.errors.KeystoreMissing": _wallet_not_found,
+    "wallet.errors.KeystoreMissing": _keystore_missing,
     "wallet.errors.AliasUnknown": _wallet_not_found,
     "wallet.errors.NotReachable": _unreachable,
     "wallet.replies.Refused": _refused,

@@ -15,6 +15,8 @@ from cli.background import folder_argument
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from node.further_node import FurtherNode
+
 
 @click.command(name="add-node")
 @folder_argument
@@ -48,3 +50,17 @@ def add_node(folder: Path, node: str, member: str, host: str, base_port: int | N
         "config": str(network.config(node)),
     }
     out.result(values, lambda: out.fields(values.items()))
+    out.say("Next (the members' decisions with --signer, where their keys aren't in this folder):")
+    for command in next_steps(folder, made):
+        out.say(f"  {command}")
+
+
+def next_steps(folder: Path, made: FurtherNode) -> tuple[str, ...]:
+    """The commands that bring a node into the cluster whose files are written."""
+    place = made.place
+    return (
+        f"nostro members register {place.id} --member {place.member} --key {made.key.hex()} "
+        f"--address {made.address} --network {folder}",
+        f"nostro members add {place.id} --network {folder}",
+        f"nostro network up {folder} {place.id}",
+    )

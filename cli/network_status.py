@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from node.report import NodeReport
 
 COLUMNS = (
-    "NODE", "PID>", "UP>", "ROLE", "TERM>", "HEIGHT>", "CERTIFIED>", "LAG>", "READY", "CERT>",
+    "NODE", "PID>", "UP>", "ROLE", "TERM>", "HEIGHT>", "CERTIFIED>", "LAG>", "READY", "CERT DAYS>",
 )  # fmt: skip
 MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
 
@@ -38,8 +38,8 @@ MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
 def status(folder: Path) -> None:
     """Show the nodes of FOLDER: process, role, heights, readiness, and days left of certificates.
 
-    HEIGHT is the newest executed block, LAG how many blocks a node is behind the furthest one, CERT the days
-    until the first of the node's own certificates expires.
+    HEIGHT is the newest executed block, LAG how many blocks a node is behind the furthest one, CERT
+    DAYS how many are left until the first of the node's own certificates expires.
     """
     network = load_network(folder)
     nodes = nodes_of(network)

@@ -6,7 +6,7 @@ It must not know how a node works.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wallet.network_answers import Cluster
 
 STATUS_TIMEOUT_MS = 3_000
+UNREACHABLE = "unreachable"
 
 NODE_COMMANDS = {
     "run": LazyCommand("cli.node:run", "Run a node until it is told to stop (SIGTERM, Ctrl-C)."),
@@ -75,21 +76,16 @@ def status(connection: Connection) -> None:
     """Show how each node of a network is."""
     import asyncio
 
-    import msgspec
-
     out = output.current()
     views = asyncio.run(_views(connection))
-    documents = [
-        {"url": url, "reachable": view is not None, **(msgspec.to_builtins(view) if view else {})}
-        for url, view in views
-    ]
+    documents = [_document(url, view) for url, view in views]
     columns = ("NODE", "ROLE", "TERM>", "EXECUTED>", "CERTIFIED>", "LEADER", "PEERS>", "URL")
     out.result({"nodes": documents}, lambda: out.table(columns, [_row(url, view) for url, view in views]))
     _check_quorum([view for _, view in views])
 
 
-async def _views(connection: Connection) -> list[tuple[str, Cluster | None]]:
-    """What each node says of itself; None for one that doesn't answer."""
+async def _views(connection: Connection) -> list[tuple[str, Cluster | str]]:
+    """What each node says of itself; or in a word why it doesn't."""
     import asyncio
 
     urls, ca = connection.endpoints()
@@ -98,32 +94,44 @@ async def _views(connection: Connection) -> list[tuple[str, Cluster | None]]:
     return list(zip(urls, await asyncio.gather(*(_view(url, ca) for url in urls)), strict=True))
 
 
-async def _view(url: str, ca: Path | None) -> Cluster | None:
+async def _view(url: str, ca: Path | None) -> Cluster | str:
     from wallet.client import Client
     from wallet.errors import NotReachable
+    from wallet.replies import Refused
 
     async with Client([url], ca_file=ca, timeout_ms=STATUS_TIMEOUT_MS) as client:
         try:
             return await client.cluster()
         except NotReachable:
-            return None
+            return UNREACHABLE
+        except Refused as refused:
+            # A node that was let go answers no reads, and says so; the others are asked all the same.
+            return refused.problem.type.rpartition(":")[2]
 
 
-def _row(url: str, view: Cluster | None) -> tuple[object, ...]:
-    if view is None:
-        return ("?", "unreachable", "", "", "", "", "", url)
+def _document(url: str, view: Cluster | str) -> dict[str, Any]:
+    import msgspec
+
+    if isinstance(view, str):
+        refused = {} if view == UNREACHABLE else {"problem": view}
+        return {"url": url, "reachable": bool(refused), **refused}
+    return {"url": url, "reachable": True, **msgspec.to_builtins(view)}
+
+
+def _row(url: str, view: Cluster | str) -> tuple[object, ...]:
+    if isinstance(view, str):
+        return ("?", view, "", "", "", "", "", url)
     connected = sum(peer.connected for peer in view.peers)
     peers = f"{connected}/{len(view.peers)}"
     heights = (view.executed_height, view.certified_height)
     return (view.node, view.role, view.term, *heights, view.leader or "none", peers, url)
 
 
-def _check_quorum(views: list[Cluster | None]) -> None:
+def _check_quorum(views: list[Cluster | str]) -> None:
     """End with the code for `unreachable` where no node answers or none has a quorum."""
-    reached = [view for view in views if view is not None]
-    if any(view.quorum for view in reached):
+    if any(not isinstance(view, str) and view.quorum for view in views):
         return
-    if reached:
+    if any(view != UNREACHABLE for view in views):
         raise CommandError(
             "No node that answers has a quorum: payments wait.",
             "Start the nodes that are down; more than half must run and reach each other.",

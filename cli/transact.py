@@ -198,13 +198,18 @@ def show(ending: Ending, options: Options) -> None:
 
 
 def show_written(path: Path, draft: Draft, facts: Mapping[str, Any]) -> None:
-    """Say which file holds an unsigned or partly signed transaction, and who is still to sign."""
+    """Say which file holds an unsigned or partly signed transaction, and what is to be done with it next."""
+    from ledger.bodies import Kind
+
     out = output.current()
     missing = [key.hex() for key in draft.missing_signers]
     document = {"tx_id": tx_id_text(draft), "file": str(path), "missing_signers": missing, **facts}
     out.result(document, lambda: out.data(str(path)))
     if missing:
         out.say(f"{len(missing)} still to sign: nostro payment sign {path} --signer ALIAS")
+    elif draft.decoded()[0].kind == Kind.RECOVER:
+        # No node takes it: those that could are stopped, and it is carried out on their stores.
+        out.say(f"Every signer has signed. On each survivor: nostro node recover CONFIG --apply {path}")
     else:
         out.say(f"Every signer has signed: nostro payment submit {path}")
 

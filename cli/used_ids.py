@@ -43,9 +43,10 @@ async def _ask(urls: Sequence[str], ca: Path) -> list[tuple[Node, ...] | None]:
 
 
 async def _nodes(url: str, ca: Path) -> tuple[Node, ...] | None:
-    """All nodes as one node knows them; None where it doesn't answer."""
+    """All nodes as one node knows them; None where it doesn't answer, or was let go and won't."""
     from wallet.client import Client
     from wallet.errors import NotReachable, ProtocolError
+    from wallet.replies import Refused
 
     try:
         client = Client([url], ca_file=ca, timeout_ms=ASK_TIMEOUT_MS)
@@ -56,5 +57,5 @@ async def _nodes(url: str, ca: Path) -> tuple[Node, ...] | None:
     async with client:
         try:
             return await client.nodes()
-        except (NotReachable, ProtocolError):
+        except (NotReachable, ProtocolError, Refused):
             return None

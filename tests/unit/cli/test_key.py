@@ -62,10 +62,11 @@ def test_list_needs_no_passphrase(
 
 
 def test_list_without_a_keystore(nostro: Nostro, tmp_path: Path) -> None:
-    """A keystore that isn't there is `not found`, with its path."""
+    """A keystore that isn't there is `not found`, with its path and the option that names another."""
     result = nostro("key", "list", "--keystore", tmp_path / "none.json")
     assert result.exit_code == Exit.NOT_FOUND
     assert "none.json" in result.stderr
+    assert "--keystore FILE" in result.stderr
 
 
 def test_list_of_another_file(nostro: Nostro, tmp_path: Path) -> None:

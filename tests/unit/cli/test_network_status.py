@@ -50,12 +50,25 @@ def test_nodes_that_do_not_run_are_down(nostro: Nostro, network: ProvisionedNetw
     result = nostro("network", "status", network.directory)
     assert result.exit_code == Exit.UNREACHABLE
     assert result.stdout.count("down") == 2
+    assert "CERT DAYS" in result.stdout
     assert f"nostro network up {network.directory}" in result.stderr
     found = document(nostro("network", "status", network.directory, "--json"))["nodes"]
     assert [(each["node"], each["pid"], each["ready"]) for each in found] == [
         ("alpha-1", None, False),
         ("bravo-1", None, False),
     ]
+
+
+def test_a_further_nodes_files_come_with_what_to_do_next(nostro: Nostro, network: ProvisionedNetwork) -> None:
+    """As commands, with the node's key and address filled in."""
+    folder = network.directory
+    made = nostro("network", "add-node", folder, "--node", "bravo-2", "--member", "bravo", "--json")
+    node = document(made)
+    register, add, up = (line.split() for line in made.stderr.splitlines() if line.startswith("  nostro "))
+    assert register[:4] == ["nostro", "members", "register", "bravo-2"]
+    assert {node["key"], node["address"], "bravo", str(folder)} < set(register)
+    assert add == ["nostro", "members", "add", "bravo-2", "--network", str(folder)]
+    assert up == ["nostro", "network", "up", str(folder), "bravo-2"]
 
 
 @pytest.mark.parametrize(

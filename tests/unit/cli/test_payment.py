@@ -7,9 +7,15 @@ from pathlib import Path
 import pytest
 
 from cli.exits import Exit
+from cli.names import from_genesis
+from cli.transact import Wish, new_id
+from cli.transact import build as build_draft
+from ledger.bodies import Kind, Recover
 from tests.unit.cli.conftest import Nostro, document
 from tests.unit.cli.world import FIRST_BALANCE, ISSUANCE, World
 from tests.unit.ledger import sample
+from wallet.keystore import Keystore
+from wallet.payment_file import write_draft
 
 
 @pytest.fixture
@@ -44,6 +50,20 @@ def test_steps_apart(nostro: Nostro, world: World, built: Path) -> None:
     submitted = nostro("payment", "submit", built)
     assert submitted.exit_code == 0, submitted.stderr
     assert world.balance("bob") == FIRST_BALANCE + 1250
+
+
+def test_a_decision_to_recover_is_carried_out_and_not_submitted(
+    nostro: Nostro, world: World, keystore: Keystore, tmp_path: Path
+) -> None:
+    """Once all have signed, the next step is on the survivors' stores: no node runs that could take it."""
+    path = tmp_path / "decision.json"
+    body = Recover(1, 5, bytes(32), 9, ("node-alpha",), 4, bytes(32))
+    names, keys = from_genesis(sample.genesis_raw()), [keystore.public_keys()["admin"]]
+    write_draft(path, build_draft(names, new_id(), Wish(b"beta", Kind.RECOVER, body), keys, 60))
+    signed = nostro("payment", "sign", path, "--signer", "admin", "--yes")
+    assert signed.exit_code == 0, signed.stderr
+    assert f"nostro node recover CONFIG --apply {path}" in signed.stderr
+    assert "payment submit" not in signed.stderr
 
 
 def test_submitted_twice_pays_once(nostro: Nostro, world: World, built: Path) -> None:

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from api.app import create_app
 from cli.exits import Exit
 from cli.times import utc
+from tests.unit.api.conftest import TEST_LIMITS, serving
+from tests.unit.api.instant_host import InstantHost
 from tests.unit.cli.conftest import Nostro, document
 from tests.unit.cli.world import World
 from tests.unit.ledger import sample
@@ -92,6 +95,23 @@ def test_status_of_a_node_that_is_gone(
     assert result.exit_code == 0
     assert "unreachable" in result.stdout
     assert nostro("node", "status", "--url", unused_url).exit_code == Exit.UNREACHABLE
+
+
+def test_status_of_a_node_that_was_let_go(
+    nostro: Nostro, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is listed as retired; the code is that of the other nodes, which are asked as well."""
+    monkeypatch.setattr("cli.node.STATUS_TIMEOUT_MS", 300)
+    world.host.retired = True
+    with serving(create_app(InstantHost(), TEST_LIMITS), TEST_LIMITS) as other:
+        urls = ("--url", world.url, "--url", f"http://127.0.0.1:{other.port}")
+        result = nostro("node", "status", *urls)
+        assert result.exit_code == 0, result.output
+        gone, there = document(nostro("node", "status", *urls, "--json"))["nodes"]
+    assert "retired" in result.stdout
+    assert gone == {"url": world.url, "reachable": True, "problem": "retired"}
+    assert there["role"] == "leader"
+    assert nostro("node", "status", "--url", world.url).exit_code == Exit.UNREACHABLE
 
 
 def test_read_from_nobody(

@@ -44,6 +44,18 @@ def test_an_id_that_a_running_node_knows_as_used_is_refused(
     assert not (tmp_path / "data").exists()
 
 
+def test_a_node_that_was_let_go_is_no_witness(
+    nostro: Nostro, world: World, backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It knows the chain as of that day, and says so; this counts as no answer."""
+    monkeypatch.setattr("cli.used_ids.ASK_TIMEOUT_MS", 300)
+    world.host.retired = True
+    config = config_of(tmp_path, "n7", {"n1": world.url})
+    restored = nostro("node", "restore", backup, "--config", config)
+    assert restored.exit_code == 0, restored.output
+    assert "no running node could be asked" in restored.stderr
+
+
 @pytest.mark.parametrize("named", [True, False])
 def test_an_unused_id_is_restored(
     nostro: Nostro, world: World, backup: Path, tmp_path: Path, named: bool
