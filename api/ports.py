@@ -127,11 +127,25 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
     credit: int
 
 
+class Forgotten(msgspec.Struct, frozen=True):
+    """This node has forgotten the transactions of blocks up to `height`.
+
+    `held_by` names the nodes that hold those of the next page, as far as they have said.
+    """
+
+    height: int
+    held_by: tuple[str, ...]
+
+
 class HistoryPage(msgspec.Struct, frozen=True):
-    """Entries newest first, and where the next page starts (None: that was the oldest)."""
+    """Entries newest first, and where the next page starts (None: that was the oldest).
+
+    `forgotten` is there where the next page can't be had here.
+    """
 
     entries: tuple[HistoryEntry, ...]
     next: Place | None
+    forgotten: Forgotten | None = None
 
 
 class ProofView(msgspec.Struct, frozen=True):

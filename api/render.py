@@ -26,6 +26,7 @@ from api.shapes import (
     CertificateShape,
     ChangeShape,
     EntryShape,
+    ForgottenShape,
     HistoryShape,
     OutcomeShape,
     PaymentShape,
@@ -211,7 +212,12 @@ def history_shape(page: HistoryPage, account: Account, names: Names) -> HistoryS
     """A page of an account's history."""
     scale = _scale(names, account.asset)
     entries = tuple(_entry(entry, names, scale) for entry in page.entries)
-    return HistoryShape(entries, None if page.next is None else cursor_text(page.next))
+    older = page.forgotten
+    return HistoryShape(
+        entries,
+        None if page.next is None else cursor_text(page.next),
+        None if older is None else ForgottenShape(older.height, older.held_by),
+    )
 
 
 def _entry(entry: HistoryEntry, names: Names, scale: int) -> EntryShape:

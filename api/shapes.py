@@ -150,11 +150,22 @@ class EntryShape(msgspec.Struct, frozen=True, kw_only=True):
     envelope: dict[str, Any]
 
 
+class ForgottenShape(msgspec.Struct, frozen=True):
+    """The node has forgotten transactions of blocks up to `height`; `held_by` names nodes that hold more."""
+
+    height: int
+    held_by: tuple[str, ...]
+
+
 class HistoryShape(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A page of history, newest first; `next` is the cursor of the page after it, absent on the last."""
+    """A page of history, newest first; `next` is the cursor of the page after it, absent on the last.
+
+    Where `forgotten` is there, the page after it is to be asked for at another node, with the same cursor.
+    """
 
     payments: tuple[EntryShape, ...]
     next: str | None = None
+    forgotten: ForgottenShape | None = None
 
 
 class ProofShape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -109,7 +109,7 @@ def history(name: str, limit: int, connection: Connection, wallet: WalletFiles) 
 
     out = output.current()
     address = address_book.resolve(wallet.address_book, name)
-    entries = connection.ask(lambda client: _newest(client, address, limit))
+    entries, forgotten = connection.ask(lambda client: _newest(client, address, limit))
     rows = [
         (
             entry.entry,
@@ -124,13 +124,28 @@ def history(name: str, limit: int, connection: Connection, wallet: WalletFiles) 
     ]
     columns = ("ENTRY>", "TIME", "KIND", "OUTCOME", "DEBIT>", "CREDIT>", "ID")
     document = {"address": address, "payments": msgspec.to_builtins(entries)}
+    if forgotten is not None:
+        document["forgotten"] = msgspec.to_builtins(forgotten)
     out.result(document, lambda: out.table(columns, rows))
+    if forgotten is not None:
+        where = ", ".join(forgotten.held_by) or "an archive node"
+        out.say(
+            f"There are older entries, but the node that answered has forgotten blocks up to "
+            f"{forgotten.height:,}: ask {where} with --url."
+        )
 
 
-async def _newest(client: Client, address: str, limit: int) -> list[answers.Entry]:
+async def _newest(
+    client: Client, address: str, limit: int
+) -> tuple[list[answers.Entry], answers.Forgotten | None]:
+    """Up to `limit` entries, and what is said of the rest where the node that answers has forgotten it."""
     found: list[answers.Entry] = []
-    async for entry in client.history(address, page=min(limit, MOST_PAGE)):
-        found.append(entry)
-        if len(found) >= limit:
-            break
-    return found
+    cursor: str | None = None
+    while True:
+        page = await client.history_page(address, cursor, limit=min(limit - len(found), MOST_PAGE))
+        found += page.payments
+        cursor = page.next
+        if len(found) >= limit or cursor is None:
+            return found, None
+        if page.forgotten is not None:
+            return found, page.forgotten

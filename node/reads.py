@@ -13,6 +13,7 @@ from api.ports import (
     Ambiguous,
     BlockPruned,
     BlockView,
+    Forgotten,
     HistoryEntry,
     HistoryPage,
     NotCertified,
@@ -111,7 +112,11 @@ class Reads:
         return AccountView(account, position)
 
     def history(self, account_id: bytes, cursor: Place | None, limit: int) -> HistoryPage:
-        """A page of an account's history, newest first; raises NotFound, for a foreign cursor too."""
+        """A page of an account's history, newest first, as far as its transactions are held here.
+
+        Raises NotFound, for a foreign cursor too, and BlockPruned where not even the first one is held: the
+        rows that stay have the amounts, but neither what was asked for nor who signed.
+        """
         account = self.account(account_id).account
         start = None if cursor is None else (cursor.height, cursor.index)
         try:
@@ -121,10 +126,10 @@ class Reads:
         held = [item for item in items if item.height > self._store.pruned] or items
         if len(held) < len(items):
             following = (items[len(held)].height, items[len(held)].index)
-        return HistoryPage(
-            tuple(self._history_entry(item) for item in held),
-            None if following is None else Place(*following),
-        )
+        entries = tuple(self._history_entry(item) for item in held)
+        if following is None:
+            return HistoryPage(entries, None)
+        return HistoryPage(entries, Place(*following), self._forgotten(following[0]))
 
     def block(self, height: int) -> BlockView:
         """An executed block as stored, and its certificate; raises NotFound."""
@@ -188,6 +193,11 @@ class Reads:
             return handovers_below(self._registry(), certified_height, self._store.certificate)
         except HandoverMissing as error:
             raise NotCertified(f"Here {error}; another node may hold it.") from error
+
+    def _forgotten(self, height: int) -> Forgotten | None:
+        """Who holds the block of a height that this node has forgotten; None where it hasn't."""
+        pruned = self._store.pruned
+        return Forgotten(pruned, tuple(self._holders(height))) if height <= pruned else None
 
     def _pruned_words(self, height: int) -> str:
         holders = self._holders(height)

@@ -194,11 +194,22 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     envelope: dict[str, Any]
 
 
+class Forgotten(msgspec.Struct, frozen=True):
+    """A node has forgotten transactions of blocks up to `height`; `held_by` names nodes that hold more."""
+
+    height: int
+    held_by: tuple[str, ...]
+
+
 class History(msgspec.Struct, frozen=True):
-    """A page of history, newest first; `next` is the cursor of the page after it."""
+    """A page of history, newest first; `next` is the cursor of the page after it.
+
+    Where `forgotten` is there, the node that answered doesn't have that page any more.
+    """
 
     payments: tuple[Entry, ...]
     next: str | None = None
+    forgotten: Forgotten | None = None
 
 
 class AccountProof(msgspec.Struct, frozen=True, kw_only=True):

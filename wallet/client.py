@@ -150,16 +150,25 @@ class Client:
     async def history(
         self, address: str, fresh: Freshness = ANY, page: int = MOST_PAGE
     ) -> AsyncIterator[answers.Entry]:
-        """An account's history, newest first, read a page (1 to 200 entries) at a time."""
-        more: dict[str, str] = {}
+        """An account's history, newest first, read a page (1 to 200 entries) at a time.
+
+        Raises Refused where the node that answers has forgotten the rest; `history_page` says so before.
+        """
+        cursor: str | None = None
         while True:
-            query = {"limit": str(page), **more}
-            found = await self._get(f"/v1/accounts/{_path(address)}/payments", answers.History, fresh, query)
+            found = await self.history_page(address, cursor, fresh, page)
             for entry in found.payments:
                 yield entry
             if found.next is None:
                 return
-            more = {"cursor": found.next}
+            cursor = found.next
+
+    async def history_page(
+        self, address: str, cursor: str | None = None, fresh: Freshness = ANY, limit: int = MOST_PAGE
+    ) -> answers.History:
+        """One page of it, from `next` of the page before on."""
+        query = {"limit": str(limit)} | ({} if cursor is None else {"cursor": cursor})
+        return await self._get(f"/v1/accounts/{_path(address)}/payments", answers.History, fresh, query)
 
     async def block(self, block: int | str, fresh: Freshness = ANY) -> answers.Block:
         """A block's header by height, by hash, or "latest"."""

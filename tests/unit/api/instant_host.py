@@ -14,6 +14,7 @@ from api.ports import (
     BlockView,
     ClusterView,
     DecidedBy,
+    Forgotten,
     HistoryEntry,
     HistoryPage,
     Leader,
@@ -85,6 +86,7 @@ class InstantHost:
         self.certifying = True
         self.holding = False
         self.retired = False
+        self.forgotten: Forgotten | None = None
         self.refuse_with: Outcome | None = None
         self.held: dict[bytes, bytes] = {}
 
@@ -287,6 +289,10 @@ class InstantHost:
             )
             for item in items
         )
+        lowest = 0 if self.forgotten is None else self.forgotten.height
+        held = tuple(entry for entry in entries if entry.place.height > lowest)
+        if len(held) < len(entries):
+            return HistoryPage(held, entries[len(held)].place, self.forgotten)
         return HistoryPage(entries, None if after is None else Place(*after))
 
     async def account_proof(self, account: bytes) -> ProofView:

@@ -233,6 +233,7 @@ def test_history_is_newest_first_and_its_pages_join(paid: Api) -> None:
     assert whole["payments"][0]["outcome"]["name"] == "insufficient_funds"
     assert [entry["debit"] for entry in whole["payments"][:2]] == ["0.00", "1.00"]
     assert whole["payments"][6]["credit"] == "12.50"
+    assert "forgotten" not in whole
     pages, cursor = [], ""
     while True:
         page = paid.get(f"{path}?limit=3{cursor}").json

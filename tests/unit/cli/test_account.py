@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from api.ports import Forgotten
 from cli import address_book
 from cli.errors import CommandError
 from cli.exits import Exit
@@ -119,6 +120,20 @@ def test_history(nostro: Nostro, world: World) -> None:
     assert [entry["entry"] for entry in entries] == [4, 3, 2, 1]
     assert len(document(nostro("account", "history", "alice", "--limit", "2", "--json"))["payments"]) == 2
     assert nostro("account", "history", "alice", "--limit", "0").exit_code == Exit.USAGE
+
+
+def test_history_that_a_node_has_forgotten_in_part(nostro: Nostro, world: World) -> None:
+    """What it holds is shown, and who holds the rest; who asked for no more isn't told."""
+    nostro("pay", "bob", "5", "--from", "alice")
+    world.host.forgotten = Forgotten(world.host.position().height - 1, ("n2", "n5"))
+    shown = nostro("account", "history", "alice")
+    assert shown.exit_code == 0, shown.output
+    assert "5.00" in shown.stdout
+    assert f"forgotten blocks up to {world.host.forgotten.height}: ask n2, n5" in shown.stderr
+    found = document(nostro("account", "history", "alice", "--json"))
+    assert len(found["payments"]) == 1
+    assert found["forgotten"] == {"height": world.host.forgotten.height, "held_by": ["n2", "n5"]}
+    assert nostro("account", "history", "alice", "--limit", "1").stderr == ""
 
 
 def test_freeze_and_free(nostro: Nostro, world: World) -> None:

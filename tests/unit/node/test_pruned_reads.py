@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.ports import BlockPruned, Place
+from api.ports import BlockPruned, Forgotten, Place
 from consensus.messages import AppendEntries, AppendEntriesReply, decode_message, encode_message
 from node.messages import Hello, RaftFrame
 from node.reads import Reads
@@ -65,11 +65,16 @@ def test_a_page_of_history_ends_where_blocks_are_forgotten() -> None:
         node.submit(node.bank.issue(account, 5, bytes(15) + bytes([number]), (1, 2**62)))
     whole = reads_of(node).history(account, None, 10)
     assert len(whole.entries) == 3
-    assert whole.next is None
+    assert (whole.next, whole.forgotten) == (None, None)
+    assert reads_of(node).history(account, None, 1).forgotten is None
     node.store.prune(whole.entries[1].place.height)
     page = reads_of(node).history(account, None, 10)
     assert page.entries == whole.entries[:1]
     assert page.next == whole.entries[1].place
+    assert page.forgotten == Forgotten(node.store.pruned, ())
+    node.driver.on_message("n2", Hello(node.store.network_id, "n2", bytes(16), 0, 0, 1))
+    full = reads_of(node).history(account, None, 1)
+    assert full.forgotten == Forgotten(node.store.pruned, ("n2",))
     with pytest.raises(BlockPruned):
         reads_of(node).history(account, Place(page.next.height, page.next.index), 10)
 
