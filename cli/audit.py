@@ -48,9 +48,15 @@ SHOWN_FINDINGS = 50
     type=click.Path(path_type=Path),
     help="Where the copy is made.  [default: the temporary folder]",
 )
+@network_folder.network_option(network_folder.GENESIS_FOLDER)
 @output.json_option
 def audit(
-    store: Path, network_id: str | None, genesis: Path | None, workers: int, scratch: Path | None
+    store: Path,
+    network_id: str | None,
+    genesis: Path | None,
+    workers: int,
+    scratch: Path | None,
+    folder: Path | None,
 ) -> None:
     """Check a whole chain offline, in a copy of a node's store.
 
@@ -60,26 +66,21 @@ def audit(
     from cli.audit_run import Task, run
 
     trusted = None if network_id is None else parse_network_id(network_id)
-    document = read_genesis(find_genesis(store, genesis))
+    document = read_genesis(_genesis_of(store, genesis, folder))
     report, node = run(Task(store, document, trusted, workers, scratch))
     show(store, report, node, document)
 
 
-def find_genesis(store: Path, given: Path | None) -> Path:
-    """The genesis document: as given, beside the store, or in the network's folder."""
-    if given is not None:
-        return given
-    folder = network_folder.find_folder(None)
-    places = [store / "genesis.bin", store.absolute().parent / "genesis.bin"]
-    places += [folder / "genesis.bin"] if folder else []
-    for place in places:
-        if place.is_file():
-            return place
-    raise CommandError(
-        f"There is no genesis document beside {store}.",
-        "Name it with --genesis FILE; every bank has it.",
-        Exit.USAGE,
-    )
+def _genesis_of(store: Path, given: Path | None, folder: Path | None) -> Path:
+    """The genesis document: as given, in the store or beside it, or in the network's folder."""
+    found = network_folder.find_genesis(given, folder, (store, store.absolute().parent))
+    if found is None:
+        raise CommandError(
+            f"There is no genesis document beside {store}.",
+            "Name it with --genesis FILE; every bank has it.",
+            Exit.USAGE,
+        )
+    return found
 
 
 def show(store: Path, report: AuditReport, node: str | None, genesis_raw: bytes) -> None:

@@ -44,10 +44,8 @@ class Connection:
             network = load_network(self.folder)
             urls, ca = network.api_urls, ca or network.ca
         if not urls:
-            raise CommandError(
-                "No network was named, and there is no folder nostro-network here.",
-                "Start one with `nostro dev`, or name one: --network FOLDER, or --url URL with --ca FILE.",
-                Exit.USAGE,
+            raise network_folder.no_network(
+                "Start one with `nostro dev`, or name one: --network FOLDER, or --url URL with --ca FILE."
             )
         if ca is not None and not ca.is_file():
             raise CommandError(

@@ -18,7 +18,7 @@ from cli.background import ask_all
 from cli.errors import CommandError
 from cli.exits import Exit
 from cli.lazy import LazyCommand, LazyGroup
-from cli.network_folder import find_folder, network_option
+from cli.network_folder import find_folder, network_option, no_network
 from node import operators
 from node.config import load_config
 from node.provision import load_network
@@ -99,11 +99,7 @@ async def _leaders_port(config: Path | None, operator: Path | None, folder: Path
     if config is not None:
         return _configured_port(config, operator)
     if folder is None:
-        raise CommandError(
-            "No network was named, and there is no folder nostro-network here.",
-            "Name its folder with --network, or the leader's configuration with --config.",
-            Exit.USAGE,
-        )
+        raise no_network("Name its folder with --network, or the leader's configuration with --config.")
     network = load_network(folder)
     reports = [report for report in (await ask_all(network)).values() if report and report.role == "leader"]
     if not reports:

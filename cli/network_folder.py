@@ -1,6 +1,6 @@
-"""Which network's folder a command works with, and the names in the wallet folder that `nostro dev` adds.
+"""Which network's folder a command works with, what it says where there is none, and where genesis is found.
 
-It must not know what the files hold.
+Also the names in the wallet folder that `nostro dev` adds. It must not know what the files hold.
 """
 
 from __future__ import annotations
@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.errors import CommandError
+from cli.exits import Exit
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 # Where `nostro dev` puts its network, and where every other command looks when it is told nothing else.
 DEFAULT_FOLDER = Path("nostro-network")
 WALLET_FOLDER = "wallet"
+GENESIS_NAME = "genesis.bin"
 KEYSTORE_NAME = "keystore.json"
 PASSPHRASE_NAME = "passphrase"
 ADDRESS_BOOK_NAME = "accounts.json"
@@ -37,6 +41,27 @@ def find_folder(given: Path | None) -> Path | None:
     if given is not None:
         return given
     return DEFAULT_FOLDER if DEFAULT_FOLDER.is_dir() else None
+
+
+def find_genesis(given: Path | None, folder: Path | None, beside: Iterable[Path] = ()) -> Path | None:
+    """The genesis document: the one that was named, else one that lies in `beside`, else the folder's.
+
+    None where nothing says which network is meant.
+    """
+    if given is not None:
+        return given
+    for place in beside:
+        if (place / GENESIS_NAME).is_file():
+            return place / GENESIS_NAME
+    found = find_folder(folder)
+    return None if found is None else found / GENESIS_NAME
+
+
+def no_network(remedy: str) -> CommandError:
+    """What to raise where no option names a network and no folder lies here, with the command's remedy."""
+    return CommandError(
+        f"No network was named, and there is no folder {DEFAULT_FOLDER} here.", remedy, Exit.USAGE
+    )
 
 
 def default_keystore(folder: Path | None) -> Path:

@@ -54,15 +54,14 @@ def trusted_id(network_id: str | None, genesis: Path | None, folder: Path | None
 
     if network_id is not None:
         return parse_network_id(network_id)
-    if genesis is None and folder is not None:
-        genesis = folder / "genesis.bin"
-    if genesis is None:
+    found = network_folder.find_genesis(genesis, folder)
+    if found is None:
         raise CommandError(
             "Nothing says which network to trust.",
             "Give --network-id HEX, or --genesis FILE, as your bank has it on record.",
             Exit.USAGE,
         )
-    return hash_of(read_genesis(genesis))
+    return hash_of(read_genesis(found))
 
 
 def trust_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -77,7 +76,7 @@ def trust_options(function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(
         *args: Any, network_id: str | None, genesis: Path | None, folder: Path | None, **kwargs: Any
     ) -> Any:
-        trusted = trusted_id(network_id, genesis, network_folder.find_folder(folder))
+        trusted = trusted_id(network_id, genesis, folder)
         return function(*args, trusted=trusted, **kwargs)
 
     return wrapper

@@ -216,8 +216,7 @@ def known_network(genesis: Path | None, folder: Path | None) -> NetworkNames:
     from cli.names import from_genesis
     from cli.network_id import read_genesis
 
-    found = network_folder.find_folder(folder)
-    path = genesis or (found / "genesis.bin" if found else None)
+    path = network_folder.find_genesis(genesis, folder)
     if path is None:
         raise CommandError(
             "Nothing says which network the payment is for.",

@@ -187,9 +187,12 @@ def test_no_store(nostro: Nostro, world: World, tmp_path: Path) -> None:
 
 
 def test_genesis_must_be_found(nostro: Nostro, store: Path) -> None:
-    """Without a genesis document there is nothing to begin from."""
-    (store.parent / "genesis.bin").unlink()
+    """Without a genesis document there is nothing to begin from; the network's folder has one."""
+    moved = store.parent.parent / "bank"
+    moved.mkdir()
+    (store.parent / "genesis.bin").rename(moved / "genesis.bin")
     assert nostro("audit", store).exit_code == Exit.USAGE
+    assert nostro("audit", store, "--workers", "1", "--network", moved).exit_code == 0
 
 
 def test_trusted_network(nostro: Nostro, store: Path) -> None:

@@ -112,6 +112,14 @@ def test_connection_needs_a_network() -> None:
     assert "nostro dev" in caught.value.explained.remedy
 
 
+def test_leadership_needs_a_network_too(nostro: Nostro) -> None:
+    """The same words, with the options of that command."""
+    result = nostro("leader", "transfer")
+    assert result.exit_code == Exit.USAGE
+    assert "no folder nostro-network here" in result.stderr
+    assert "--config" in result.stderr
+
+
 def test_folder_without_a_network(nostro: Nostro, tmp_path: Path) -> None:
     """A folder that holds no network is named."""
     result = nostro("members", "--network", tmp_path)
