@@ -31,7 +31,9 @@ MEMBER_COMMANDS = {
     "add": LazyCommand("cli.members:add", "Let a registered node into the cluster."),
     "remove": LazyCommand("cli.members:remove", "Let a node leave the cluster, for ever."),
     "replace": LazyCommand("cli.members:replace", "Let one node take the place of another."),
-    "cancel": LazyCommand("cli.members:cancel", "Take back a decision that isn't carried out yet."),
+    "cancel": LazyCommand(
+        "cli.members:cancel", "Take back a decision about the cluster that isn't carried out yet."
+    ),
 }
 ROLES = ("voter", "outgoing", "learner")
 
