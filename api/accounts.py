@@ -10,7 +10,8 @@ from api.documented import documented
 from api.reading import HistoryQuery, ReadQuery, answer, ready
 from api.render import account_shape, history_shape, proof_shape
 from api.shapes import AccountShape, HistoryShape, ProofShape
-from api.text import address_text, parse_account, parse_cursor
+from api.text import parse_account, parse_cursor
+from ledger import keys
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
 
@@ -43,4 +44,4 @@ async def get_account_proof(request: Request, address: str, query: Annotated[Rea
     network_name = host.names().network_name
     account = parse_account(address, network_name)
     view = await host.account_proof(account)
-    return answer(request, proof_shape(view, address_text(network_name, account)))
+    return answer(request, proof_shape(view, keys.address(network_name, account)))

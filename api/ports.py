@@ -128,20 +128,14 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Forgotten(msgspec.Struct, frozen=True):
-    """This node has forgotten the transactions of blocks up to `height`.
-
-    `held_by` names the nodes that hold those of the next page, as far as they have said.
-    """
+    """Transactions of blocks up to `height` are forgotten; nodes `held_by` said that they hold the next page's."""
 
     height: int
     held_by: tuple[str, ...]
 
 
 class HistoryPage(msgspec.Struct, frozen=True):
-    """Entries newest first, and where the next page starts (None: that was the oldest).
-
-    `forgotten` is there where the next page can't be had here.
-    """
+    """Entries newest first, where the next page starts (None: that was the oldest), and if not to be had here."""
 
     entries: tuple[HistoryEntry, ...]
     next: Place | None

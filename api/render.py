@@ -38,7 +38,7 @@ from api.shapes import (
     SimulateShape,
     SubmitShape,
 )
-from api.text import address_text, author_text, cursor_text
+from api.text import author_text, cursor_text
 from ledger.amounts import format_amount
 from ledger.block import Header, block_hash
 from ledger.bodies import Flag
@@ -46,6 +46,7 @@ from ledger.certificate import decode_certificate, decode_seal, seal_hash
 from ledger.codec import decode
 from ledger.envelope import MAX_SIGNERS, Envelope, EnvelopeLimits, decode_envelope
 from ledger.json_form import KIND_NAMES, Names, envelope_to_json, format_uuid
+from ledger.keys import address
 from ledger.membership import Change
 from ledger.outcome import OUTCOMES, Outcome
 from ledger.parameters import PARAMETER_RANGES
@@ -166,7 +167,7 @@ def account_shape(view: AccountView, names: Names) -> AccountShape:
     scale = _scale(names, account.asset)
     has_entry = account.entry_count > 0
     return AccountShape(
-        address=address_text(names.network_name, account.id),
+        address=address(names.network_name, account.id),
         height=view.position.height,
         number=account.number,
         member=account.member,

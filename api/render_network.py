@@ -24,8 +24,8 @@ from api.shapes import (
     ScheduledRulesShape,
     ScheduledShape,
 )
-from api.text import address_text
 from ledger.codec import optional
+from ledger.keys import address
 from ledger.parameters import CertificateRule, Parameters
 from ledger.records import LEARNER, REGISTERED, RETIRED, VOTING, AssetRecord, MemberRecord, NodeRecord
 
@@ -64,7 +64,7 @@ def asset_shape(asset: AssetRecord, network_name: str) -> AssetShape:
         code=asset.code,
         scale=asset.scale,
         issuer=asset.issuer,
-        account=address_text(network_name, asset.account),
+        account=address(network_name, asset.account),
         since_height=asset.since_height,
     )
 

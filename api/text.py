@@ -6,7 +6,6 @@ Parsing raises a bad request that names the field. Must not know of routes, nor 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Final
 
 from api.limits import MAX_HEIGHT, MAX_PLACE_HEIGHT, MAX_PLACE_INDEX
@@ -18,8 +17,6 @@ from ledger.fields import ACCOUNT_ID_BYTES
 from ledger.json_form import Names, parse_uuid
 from ledger.keys import address, parse_address
 
-ADDRESS_CACHE_SIZE: Final = 65_536
-"""Addresses kept as text: a checksum costs tens of microseconds."""
 MAX_NAMED_CHARS: Final = 100
 """How much of a wrong value is repeated in a problem."""
 
@@ -28,16 +25,10 @@ _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 _CURSOR: Final = re.compile(r"(0|[1-9][0-9]{0,18})\.(0|[1-9][0-9]{0,9})")
 
 
-@lru_cache(maxsize=ADDRESS_CACHE_SIZE)
-def address_text(network_name: str, account: bytes) -> str:
-    """An account's address on this network."""
-    return address(network_name, account)
-
-
 def author_text(network_name: str, author: bytes) -> str:
     """An author: an account's address, or a member's id."""
     if len(author) == ACCOUNT_ID_BYTES:
-        return address_text(network_name, author)
+        return address(network_name, author)
     return author.decode("ascii")
 
 

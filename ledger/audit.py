@@ -8,22 +8,14 @@ something to go on with. Must not know where the chain is kept, nor use the stat
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from ledger import records
 from ledger.audit_report import AuditReport, ChainReader, Check, Finding, MemoryScratch, Scratch, Verify
+from ledger.audit_seals import check_handovers, check_seals
+from ledger.audit_work import Work
 from ledger.block import Block, InvalidBlock, Scheduled, check_header, decode_block, decode_body, is_due
 from ledger.bodies import Transfer
-from ledger.certificate import (
-    Certifiers,
-    InvalidCertificate,
-    Seal,
-    decode_certificate,
-    decode_seal,
-    seal_hash,
-    verify_certificate,
-)
 from ledger.codec import Malformed, decode
 from ledger.envelope import Envelope, signature_checks
 from ledger.genesis import network_id as network_id_of
@@ -39,49 +31,6 @@ from ledger.state import Executed, State, basis_height
 
 SIGNATURE_CHUNK: Final = 2_000
 """So many signatures, or a few more, are given to the verifier at once."""
-
-MAX_FINDINGS: Final = 1_000
-"""Findings beyond this number are counted and not kept."""
-
-
-@dataclass(slots=True)
-class _Work:
-    """What a running audit has counted and found so far."""
-
-    verify: Verify
-    rules: Mapping[int, RuleSet]
-    findings: list[Finding] = field(default_factory=list)
-    omitted: int = 0
-    certified: int = 0
-    counts: dict[str, int] = field(default_factory=dict)
-    supply: dict[str, int] = field(default_factory=dict)
-    positions: dict[str, dict[str, int]] = field(default_factory=dict)
-    issued: dict[str, int] = field(default_factory=dict)
-    uncertified_handovers: list[int] = field(default_factory=list)
-    pending: list[Check] = field(default_factory=list)
-    places: list[Finding] = field(default_factory=list)
-
-    def found(self, code: str, height: int | None, index: int | None, what: str) -> None:
-        if len(self.findings) < MAX_FINDINGS:
-            self.findings.append(Finding(code, height, index, what))
-        else:
-            self.omitted += 1
-
-    def count(self, what: str, number: int = 1) -> None:
-        self.counts[what] = self.counts.get(what, 0) + number
-
-    def expect_signature(self, check: Check, otherwise: Finding) -> None:
-        self.pending.append(check)
-        self.places.append(otherwise)
-
-    def verify_pending(self, least: int = 1) -> None:
-        if len(self.pending) < least:
-            return
-        for position in self.verify(self.pending):
-            place = self.places[position]
-            self.found(place.code, place.height, place.index, place.what)
-        self.count("signatures", len(self.pending))
-        self.pending, self.places = [], []
 
 
 def verify_here(checks: Sequence[Check]) -> Sequence[int]:
@@ -112,7 +61,7 @@ def audit(
     is called after each block; the replay is kept in `scratch`, in memory unless one is given; `rules` are
     the versions that the software has.
     """
-    work, kept, tip = _Work(verify, rules), scratch or MemoryScratch(), chain.tip()
+    work, kept, tip = Work(verify, rules), scratch or MemoryScratch(), chain.tip()
     state = _open_genesis(work, chain, network_id, kept)
     if state is not None:
         for height in range(1, tip + 1):
@@ -121,7 +70,7 @@ def audit(
             work.verify_pending(SIGNATURE_CHUNK)
             progress(height, tip)
         work.verify_pending()
-        _check_handovers(work)
+        check_handovers(work)
         _check_accounts(work, state)
         if state.progress.height == tip:
             _compare_rows(work, chain, kept)
@@ -131,7 +80,7 @@ def audit(
     return _report(work, tip, 0 if state is None else state.progress.height)
 
 
-def _open_genesis(work: _Work, chain: ChainReader, expected: bytes | None, kept: Scratch) -> State | None:
+def _open_genesis(work: Work, chain: ChainReader, expected: bytes | None, kept: Scratch) -> State | None:
     raw = chain.genesis()
     found = network_id_of(raw)
     if expected is not None and found != expected:
@@ -146,7 +95,7 @@ def _open_genesis(work: _Work, chain: ChainReader, expected: bytes | None, kept:
 
 
 def _replay(
-    work: _Work, chain: ChainReader, state: State, kept: Scratch, height: int, own_node: str | None
+    work: Work, chain: ChainReader, state: State, kept: Scratch, height: int, own_node: str | None
 ) -> bool:
     """Check and execute one block; False where the replay cannot go on."""
     block = _read_block(work, chain, height)
@@ -166,7 +115,7 @@ def _replay(
     executed = _execute(work, rules, state, block, envelopes)
     if executed is None:
         return False
-    _check_seals(work, chain, executed, own_node)
+    check_seals(work, chain, executed, own_node)
     _count(work, state, executed, envelopes)
     _check_ids(work, kept, executed)
     kept.write(executed.changes)
@@ -174,7 +123,7 @@ def _replay(
     return True
 
 
-def _read_block(work: _Work, chain: ChainReader, height: int) -> Block | None:
+def _read_block(work: Work, chain: ChainReader, height: int) -> Block | None:
     raw = chain.block(height)
     if raw is None:
         work.found("block_missing", height, None, "the block is not there")
@@ -190,7 +139,7 @@ def _read_block(work: _Work, chain: ChainReader, height: int) -> Block | None:
     return block
 
 
-def _rules(work: _Work, block: Block) -> RuleSet | None:
+def _rules(work: Work, block: Block) -> RuleSet | None:
     """The rules that the block follows, or None where this software doesn't have them."""
     rules = work.rules.get(block.header.rules)
     if rules is None:
@@ -200,7 +149,7 @@ def _rules(work: _Work, block: Block) -> RuleSet | None:
 
 
 def _read_ordinary(
-    work: _Work, block: Block, state: State, scheduled: Scheduled, rules: RuleSet
+    work: Work, block: Block, state: State, scheduled: Scheduled, rules: RuleSet
 ) -> tuple[Envelope, ...] | None:
     """Check the block and give its transactions; None where it can't be executed."""
     try:
@@ -212,7 +161,7 @@ def _read_ordinary(
 
 
 def _read_recovery(
-    work: _Work, block: Block, state: State, scheduled: Scheduled, rules: RuleSet
+    work: Work, block: Block, state: State, scheduled: Scheduled, rules: RuleSet
 ) -> tuple[Envelope, ...] | None:
     """The same for a block that begins a new epoch, which is judged on the state of its parent."""
     try:
@@ -223,7 +172,7 @@ def _read_recovery(
 
 
 def _read_envelopes(
-    work: _Work, block: Block, scheduled: Scheduled, rules: RuleSet
+    work: Work, block: Block, scheduled: Scheduled, rules: RuleSet
 ) -> tuple[Envelope, ...] | None:
     """The block's transactions, or None where they cannot be executed: a place has but two bytes of index."""
     if len(block.body) <= PARAMETER_RANGES["block_envelopes"][1]:
@@ -238,7 +187,7 @@ def _read_envelopes(
     return None
 
 
-def _expect_signatures(work: _Work, height: int, envelopes: Sequence[Envelope]) -> None:
+def _expect_signatures(work: Work, height: int, envelopes: Sequence[Envelope]) -> None:
     for index, envelope in enumerate(envelopes):
         for check in signature_checks(envelope):
             what = f"transaction {envelope.payload.tx_id.hex()}: bad signature by key {check[0].hex()}"
@@ -246,7 +195,7 @@ def _expect_signatures(work: _Work, height: int, envelopes: Sequence[Envelope]) 
 
 
 def _execute(
-    work: _Work, rules: RuleSet, state: State, block: Block, envelopes: Sequence[Envelope]
+    work: Work, rules: RuleSet, state: State, block: Block, envelopes: Sequence[Envelope]
 ) -> Executed | None:
     try:
         return rules.execute(state, block, envelopes)
@@ -255,7 +204,7 @@ def _execute(
         return None
 
 
-def _check_ids(work: _Work, kept: Scratch, executed: Executed) -> None:
+def _check_ids(work: Work, kept: Scratch, executed: Executed) -> None:
     """No id is consumed that an earlier block has consumed.
 
     The rules' own invariants look at one block only: looking further back costs a read a transaction.
@@ -266,83 +215,7 @@ def _check_ids(work: _Work, kept: Scratch, executed: Executed) -> None:
             work.found("invariant_broken", executed.height, None, str(broken))
 
 
-def _check_seals(work: _Work, chain: ChainReader, executed: Executed, own_node: str | None) -> None:
-    """Check what was signed of a block just executed."""
-    certifiers = executed.registry.certifiers_at(executed.height)
-    own = chain.own_seal(executed.height)
-    if own is not None:
-        work.count("own_seals")
-        _compare_seal(work, "own_seal_differs", executed, own[0])
-    if own_node is not None:
-        _check_own(work, executed.height, own_node, certifiers.key_of(own_node), own)
-    raw = chain.certificate(executed.height)
-    if raw is not None:
-        _check_certificate(work, executed, certifiers, raw)
-    recovery = executed.registry.recoveries.get(executed.height)
-    if recovery is not None:
-        _pass_over(work, chain, recovery.certified_height)
-    if executed.certifiers != certifiers and work.certified != executed.height:
-        work.uncertified_handovers.append(executed.height)
-
-
-def _pass_over(work: _Work, chain: ChainReader, certified: int) -> None:
-    """A recovery hands over from a certified height, whatever passed on above it."""
-    work.uncertified_handovers = [height for height in work.uncertified_handovers if height < certified]
-    if chain.certificate(certified) is None:
-        work.uncertified_handovers.append(certified)
-
-
-def _check_own(
-    work: _Work, height: int, node: str, key: bytes | None, own: tuple[bytes, bytes] | None
-) -> None:
-    """A certifier signs every height that it executes, in one write with the rows; nobody else signs any."""
-    if own is None and key is not None:
-        work.found(
-            "own_seal_missing", height, None, f"node {node} has executed this height and not sealed it"
-        )
-    elif own is not None and key is None:
-        work.found(
-            "own_seal_unexpected", height, None, f"node {node} is no certifier, yet it sealed this height"
-        )
-    elif own is not None and key is not None:
-        what = f"the seal's signature is not by node {node}'s key {key.hex()}"
-        otherwise = Finding("own_seal_signature_bad", height, None, what)
-        work.expect_signature((key, seal_hash(own[0]), own[1]), otherwise)
-
-
-def _check_certificate(work: _Work, executed: Executed, certifiers: Certifiers, raw: bytes) -> None:
-    work.count("certificates")
-    try:
-        certificate = decode_certificate(raw)
-        _compare_seal(work, "certificate_differs", executed, certificate.seal)
-        verify_certificate(certificate, certifiers)
-        if certificate.seal == executed.seal_raw:
-            work.certified = executed.height
-    except (Malformed, InvalidCertificate) as error:
-        work.found("certificate_invalid", executed.height, None, str(error))
-
-
-def _check_handovers(work: _Work) -> None:
-    """Every hand-over below the last good certificate needs its own: nothing later is proved without."""
-    for height in work.uncertified_handovers:
-        if height < work.certified:
-            what = "others begin to certify after this height, and no certificate of it proves their right"
-            work.found("handover_uncertified", height, None, what)
-
-
-def _compare_seal(work: _Work, code: str, executed: Executed, raw: bytes) -> None:
-    if raw == executed.seal_raw:
-        return
-    try:
-        seal = decode_seal(raw)
-    except Malformed as error:
-        work.found(code, executed.height, None, f"the seal cannot be read: {error}")
-        return
-    wrong = [name for name in Seal.__struct_fields__ if getattr(seal, name) != getattr(executed.seal, name)]
-    work.found(code, executed.height, None, f"the seal differs from the replay in {', '.join(wrong)}")
-
-
-def _count(work: _Work, state: State, executed: Executed, envelopes: Sequence[Envelope]) -> None:
+def _count(work: Work, state: State, executed: Executed, envelopes: Sequence[Envelope]) -> None:
     work.count("blocks")
     work.count("transactions", len(envelopes))
     issuance = {asset.account for asset in state.registry.assets.values()}
@@ -367,7 +240,7 @@ def _transferred(envelope: Envelope) -> tuple[bytes, int] | None:
     return (body.credit, body.amount) if isinstance(body, Transfer) else None
 
 
-def _check_accounts(work: _Work, state: State) -> None:
+def _check_accounts(work: Work, state: State) -> None:
     rows = state.reader.scan(records.ACCOUNT_PREFIX)
     try:
         work.supply = check_whole(decode(row, Account) for _, row in rows)
@@ -375,7 +248,7 @@ def _check_accounts(work: _Work, state: State) -> None:
         work.found("invariant_broken", state.progress.height, None, str(error))
 
 
-def _compare_rows(work: _Work, chain: ChainReader, kept: Scratch) -> None:
+def _compare_rows(work: Work, chain: ChainReader, kept: Scratch) -> None:
     for prefix in records.STATE_PREFIXES:
         stored, replayed = chain.scan(prefix), kept.scan(prefix)
         found, expected = next(stored, None), next(replayed, None)
@@ -395,7 +268,7 @@ def _compare_rows(work: _Work, chain: ChainReader, kept: Scratch) -> None:
                 found, expected = next(stored, None), next(replayed, None)
 
 
-def _report(work: _Work, tip: int, replayed: int) -> AuditReport:
+def _report(work: Work, tip: int, replayed: int) -> AuditReport:
     return AuditReport(
         findings=tuple(work.findings),
         findings_omitted=work.omitted,

@@ -375,30 +375,3 @@ def _info(outcome: Outcome) -> OutcomeInfo:
 
 
 OUTCOMES: Mapping[Outcome, OutcomeInfo] = MappingProxyType({outcome: _info(outcome) for outcome in Outcome})
-
-
-def as_markdown() -> str:
-    """The page docs/outcomes.md, which is made from the table and never by hand."""
-    lines = [
-        "# Outcomes",
-        "",
-        "Every ending that a transaction can have. This page is made from the table in `ledger/outcome.py`",
-        "by `python scripts/write_outcomes_page.py`; numbers are for ever, and a new one is only ever added.",
-        "",
-        "- *On the chain*: it can stand in a block. The others are only ever one node's answer.",
-        "- *Final*: decided by the chain, the same bytes never have another outcome. What a node decides is",
-        "  never final: whoever holds the bytes may submit them elsewhere until their time is over.",
-        "- *Retry*: sending the same bytes again later can help.",
-        "- *ISO 20022*: the external status reason code that comes nearest.",
-        "",
-        "| number | name | class | on the chain | final | retry | ISO 20022 | what it means | what to do |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    lines += [_row(info) for info in OUTCOMES.values()]
-    return "\n".join(lines) + "\n"
-
-
-def _row(info: OutcomeInfo) -> str:
-    marks = ["yes" if mark else "no" for mark in (info.on_chain, info.final, info.retry_can_help)]
-    cells = [str(info.number), f"`{info.name}`", info.class_.value, *marks, info.iso20022 or "-"]
-    return "| " + " | ".join([*cells, info.sentence, info.remedy]) + " |"

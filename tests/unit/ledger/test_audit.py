@@ -9,8 +9,9 @@ import pytest
 from msgspec.structs import replace
 
 from ledger import keys
-from ledger.audit import MAX_FINDINGS, SIGNATURE_CHUNK, audit, verify_here
+from ledger.audit import SIGNATURE_CHUNK, audit, verify_here
 from ledger.audit_report import AuditReport, Check, MemoryScratch
+from ledger.audit_work import MAX_FINDINGS
 from ledger.block import Block, decode_block, encode_block, make_block
 from ledger.bodies import OpenAccount, Transfer
 from ledger.certificate import decode_seal, encode_seal

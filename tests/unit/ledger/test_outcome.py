@@ -8,7 +8,8 @@ import pytest
 
 from ledger.codec import Malformed, decode
 from ledger.leaves import OutcomeLeaf, Place, decode_outcome_leaf, id_record, outcome_leaf
-from ledger.outcome import OUTCOMES, Outcome, OutcomeClass, as_markdown
+from ledger.outcome import OUTCOMES, Outcome, OutcomeClass
+from ledger.outcome_page import as_markdown
 
 PAGE = Path(__file__).parents[3] / "docs" / "outcomes.md"
 
