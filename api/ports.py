@@ -128,14 +128,14 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Forgotten(msgspec.Struct, frozen=True):
-    """Transactions of blocks up to `height` are forgotten; nodes `held_by` said that they hold the next page's."""
+    """Transactions of blocks up to `height` are forgotten here; the nodes `held_by` hold the next page's."""
 
     height: int
     held_by: tuple[str, ...]
 
 
 class HistoryPage(msgspec.Struct, frozen=True):
-    """Entries newest first, where the next page starts (None: that was the oldest), and if not to be had here."""
+    """Entries newest first, and where the next page starts (None: that was the oldest), if not here any more."""
 
     entries: tuple[HistoryEntry, ...]
     next: Place | None
