@@ -135,7 +135,7 @@ class Forgotten(msgspec.Struct, frozen=True):
 
 
 class HistoryPage(msgspec.Struct, frozen=True):
-    """Entries newest first, and where the next page starts (None: that was the oldest), if not here any more."""
+    """Entries newest first, and where the next page starts (None: that was the oldest), if not here."""
 
     entries: tuple[HistoryEntry, ...]
     next: Place | None
