@@ -9,14 +9,18 @@ from msgspec.structs import replace
 
 from ledger.block import decode_block
 from ledger.bodies import Kind, Recover
+from ledger.outcome import Outcome
 from ledger.state import State
 from node.introductions import introduce, introduced
 from node.records import EVIDENCE
 from node.recovery import Done, Position, RecoveryRefused, Survivor, carry_out, decision, furthest, position
+from node.results import Stage
 from node.staged import StagedDatabase
 from node.store import Store
 from tests.simulation.cluster.bank import key_of
+from tests.simulation.cluster.signatures import checked_once
 from tests.unit.node.harness import ALWAYS, NOW_MS, Network, Node, open_database, reopen
+from tests.unit.node.test_membership import CHANGE_TICKS, Cluster
 
 BOOT = bytes(16)
 LATER_MS = NOW_MS + 3_600_000
@@ -66,6 +70,52 @@ def test_the_survivor_goes_on_alone() -> None:
     proof = introduce(again.driver.executed.registry, height, again.store.certificate)
     assert proof is not None
     assert introduced(again.genesis_raw, proof) == {"n0": "n0:7000"}
+
+
+def _stuck() -> tuple[Cluster, Node]:
+    """Two voters became one, and the other's store is lost before it has sealed the end of that change."""
+    cluster = Cluster(1, further=2)
+    stays = cluster.elect()
+    cluster.change(add=cluster.register(1))
+    lost = cluster.nodes["n1"]
+
+    def on_block(_: int) -> None:
+        if lost.driver.status().membership.outgoing:
+            lost.ports.execute.paused = True
+
+    lost.driver.on_block(on_block)
+    assert cluster.decide(remove=lost.id) is Outcome.EXECUTED
+    for _ in range(CHANGE_TICKS):
+        cluster.tick()
+        membership = stays.driver.status().membership
+        if lost.ports.execute.paused and not membership.outgoing:
+            break
+    cluster.stop(lost.id)
+    cluster.tick(50)
+    return cluster, stays
+
+
+def test_the_way_out_where_those_are_lost_who_had_to_certify_a_changes_end() -> None:
+    """Payments go on, and nothing is certified or decided any more; a recovery brings both back."""
+    with checked_once():
+        cluster, stays = _stuck()
+        status = stays.driver.status()
+        assert (status.membership.voters, status.membership.is_pending) == (("n0",), True)
+        results = cluster.ask(stays.bank.open_account("bank0", "waits", cluster.tx_id(), ALWAYS))
+        cluster.tick(5)
+        assert results[-1].stage is Stage.EXECUTED
+        assert stays.driver.certified_height < stays.driver.executed_height
+        assert cluster.decide(remove="n0") is Outcome.MEMBERSHIP_CHANGE_PENDING
+
+        body, author = decision([_found(stays)])
+        _apply(stays, _signed(stays, body, author))
+        cluster.nodes[stays.id] = again = reopen(stays)
+        again.ports.wall_ms = LATER_MS
+        cluster.elect()
+        assert cluster.pay() is Outcome.EXECUTED
+        cluster.change(add=cluster.register(2))
+        assert cluster.voters == ("n0", "n2")
+        cluster.check()
 
 
 def test_the_furthest_log_is_the_newest_then_the_longest() -> None:
