@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +17,13 @@ from ledger.envelope import build_payload
 from ledger.genesis import issuance_tx_id
 from ledger.keys import account_id, address, public_bytes
 from ledger.policy import single_key
-from node.config import Timing
+from node.config import Timing, load_config
+from node.disk import LevelDatabase
 from node.further_node import FurtherNode
 from node.local import free_node_ports, wait_until
 from node.plan import DEFAULT_ASSET, DEFAULT_ISSUER, plan_network
 from node.provision import ADMIN, ISSUANCE, TELLER, ProvisionedNetwork, create_network
+from node.store import Store
 from wallet.client import Client
 from wallet.ids import format_tx_id, new_tx_id
 from wallet.keystore import open_keystore
@@ -147,6 +150,12 @@ def provision(
     """A network with quick timing on free ports, its keystores cheap to open; a bank a node, or more."""
     plan = plan_network(nodes=nodes, banks=banks, ports=free_node_ports(nodes), timing=timing)
     return create_network(plan, directory, PASSPHRASE, keystore_cost=ScryptCost(n=LEAST_SCRYPT_N))
+
+
+def prune(network: ProvisionedNetwork, node: str, height: int) -> None:
+    """Let a stopped node's store forget the bodies up to a height."""
+    with closing(LevelDatabase(load_config(network.config(node)).data, create=False)) as database:
+        Store.open(database, network.genesis.read_bytes(), node).prune(height)
 
 
 async def funded(bank: Bank, client: Client, amount: int) -> Holder:

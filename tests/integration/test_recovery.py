@@ -19,7 +19,7 @@ from node.further_node import FurtherNode, add_node, free_base_port
 from node.local import LocalNetwork, free_node_ports, wait_until
 from node.plan import PlannedNode, plan_network
 from node.provision import ADMIN, ProvisionedNetwork, create_network, load_network
-from tests.integration.harness import PASSPHRASE, QUICK, Bank, Holder, Members, funded
+from tests.integration.harness import PASSPHRASE, QUICK, Bank, Holder, Members, funded, prune
 from wallet.client import Client
 from wallet.keystore import open_keystore
 from wallet.keystore_file import LEAST_SCRYPT_N, ScryptCost
@@ -135,7 +135,8 @@ async def _join(local: LocalNetwork, client: Client) -> None:
 def test_one_of_three_goes_on_and_another_joins(three: LocalNetwork, tmp_path: Path) -> None:
     """Payments go on, a new node votes, a lost one that comes back takes no part, and the audit is clean.
 
-    Receipts and backups lead from genesis across the recovery, and across the hand-over after it.
+    Receipts and backups lead from genesis across the recovery, and across the hand-over after it. The new
+    node begins with a snapshot across the recovery, for the survivor has forgotten the first blocks.
     """
     network, file = three.network, tmp_path / "decision.json"
     bank = Bank(network)
@@ -169,6 +170,8 @@ def test_one_of_three_goes_on_and_another_joins(three: LocalNetwork, tmp_path: P
     nostro("node", "recover", config, "--apply", file)
     assert "is carried out" in nostro("node", "recover", config, "--apply", file, code=1)["error"]["message"]
 
+    prune(network, "alpha-1", found["certified"])
+
     async def after() -> None:
         three.start(["alpha-1"])
         await three.ready(["alpha-1"])
@@ -188,6 +191,7 @@ def test_one_of_three_goes_on_and_another_joins(three: LocalNetwork, tmp_path: P
     backed_up = nostro("node", "backup", config, tmp_path / "backup")
     assert backed_up["height"] > proposed["height"]
     three.stop()
+    assert '"snapshot_installed"' in three.log_file("delta-1").read_text()
     for node in ("alpha-1", "delta-1"):
         _audit(three.network, node)
     (lost,) = nostro("node", "recover", network.config("bravo-1"))["nodes"]

@@ -19,10 +19,10 @@ from node.config import load_config
 from node.data_switch import fetched_folder, new_folder, old_folder
 from node.disk import LevelDatabase
 from node.local import LocalNetwork, wait_until
-from node.provision import ProvisionedNetwork, load_network
+from node.provision import load_network
 from node.store import Store
 from tests.campaigns.chain import write_chain
-from tests.integration.harness import Bank, funded, provision
+from tests.integration.harness import Bank, funded, provision, prune
 from wallet.client import Freshness
 
 pytestmark = pytest.mark.processes
@@ -45,12 +45,6 @@ def local(tmp_path: Path) -> Iterator[LocalNetwork]:
         started.start(RUNNING)
         asyncio.run(started.ready(RUNNING))
         yield started
-
-
-def prune(network: ProvisionedNetwork, node: str, height: int) -> None:
-    """Let a stopped node's store forget the bodies up to a height."""
-    with closing(LevelDatabase(load_config(network.config(node)).data, create=False)) as database:
-        Store.open(database, network.genesis.read_bytes(), node).prune(height)
 
 
 async def logged(local: LocalNetwork, event: str) -> None:
