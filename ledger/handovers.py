@@ -81,7 +81,7 @@ def verify_handovers(genesis_raw: bytes, handovers: Sequence[Handover]) -> Hande
     """To whom these hand-overs lead from genesis; raises InvalidCertificate.
 
     Malformed for bytes that are no genesis. Each must be certified by those before it, name those after
-    it, and be of a greater height.
+    it, who are others unless it is a recovery, and be of a greater height.
     """
     network_id = network_id_of(genesis_raw)
     reached = HandedOver(0, FIRST_EPOCH, genesis_certifiers(decode_genesis(genesis_raw)))
@@ -93,6 +93,9 @@ def verify_handovers(genesis_raw: bytes, handovers: Sequence[Handover]) -> Hande
             named, height, epoch = body.certifiers_hash, body.height, body.epoch
         if named != certifiers_hash(handover.certifiers):
             raise InvalidCertificate(f"the hand-over at height {seal.height} is to other certifiers")
+        # Every seal names who goes on: without this, all certificates could be passed as hand-overs.
+        if not handover.recovery and handover.certifiers == reached.certifiers:
+            raise InvalidCertificate(f"the hand-over at height {seal.height} is to those who certify already")
         reached = HandedOver(height, epoch, handover.certifiers)
     return reached
 

@@ -235,7 +235,9 @@ def follow_handovers(handovers: Value, reached: Reached, network_id: bytes) -> R
             named, height, epoch = body["certifiers_hash"], body["height"], body["epoch"]
         digest = tagged_hash(b"certifiers", msgpack.packb(certifiers))
         require(named == digest, "hand-over: to others than those named")
-        reached = Reached(height, epoch, *read_certifiers(certifiers))
+        following = read_certifiers(certifiers)
+        require(recovery or following != (reached.rule, reached.nodes), "hand-over: to the same certifiers")
+        reached = Reached(height, epoch, *following)
     return reached
 
 

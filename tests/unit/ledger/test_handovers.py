@@ -44,11 +44,19 @@ def test_handovers_are_followed_from_genesis_on() -> None:
         ([Handover(FIRST.certificate, SECOND.certifiers)], "height 1 is to other certifiers"),
         ([Handover(FIRST.certificate, Certifiers(1, FIRST.certifiers.nodes))], "is to other certifiers"),
         ([_foreign()], "is of another network"),
+        (
+            [sample.handover(1, (ALPHA, BETA, GAMMA), (ALPHA, BETA))],
+            "height 1 is to those who certify already",
+        ),
+        (
+            [FIRST, sample.handover(2, (ALPHA, BETA, GAMMA, DELTA), (ALPHA, BETA, GAMMA))],
+            "height 2 is to those who certify already",
+        ),
         ([FIRST, SECOND, sample.handover(3, (ALPHA,), (ALPHA, BETA))], "2 nodes|is not a certifier"),
     ],
 )
 def test_handovers_that_lead_astray(handovers: list[Handover], words: str) -> None:
-    """Signed by others than those before, out of order, of another network, naming others than the seal."""
+    """Signed by others than those before, out of order, foreign, to others than are named, to the same."""
     with pytest.raises(InvalidCertificate, match=words):
         verify_handovers(sample.genesis_raw(), handovers)
 

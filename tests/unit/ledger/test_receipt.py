@@ -144,6 +144,13 @@ def test_every_handover_is_checked(
     _refused_by_both(_changed(place, change, HANDED_OVER), words, tmp_path)
 
 
+def test_a_hand_over_to_those_who_certify_already_is_refused(tmp_path: Path) -> None:
+    """Every certificate would be one: a proof could be made as long as its maker likes."""
+    voters = ("node-alpha", "node-beta", "node-gamma")
+    padded = sample.receipt(handovers=[sample.handover(1, voters, voters)])
+    _refused_by_both(padded.raw, "height 1 is to those who certify already", tmp_path)
+
+
 def test_a_receipt_across_a_recovery(tmp_path: Path) -> None:
     """Paid before, certified after by the voter that the members named: both follow their decision to it."""
     assert verify_receipt(RECOVERED.raw, sample.network()).signed_by == ("node-gamma",)
