@@ -1,4 +1,8 @@
-"""Networks of real node processes: one for tests that leave it whole, one for those that don't."""
+"""Networks of real node processes: one for tests that leave it whole, one for those that don't.
+
+Each is a module's own and ends with it: nodes that nobody asks anything still tick, and take the time of
+the tests that follow.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +23,13 @@ def _running(directory: Path) -> Iterator[LocalNetwork]:
         yield network
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNetwork]:
     """Three nodes that every test leaves running."""
     yield from _running(tmp_path_factory.mktemp("running") / "net")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _shaken_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNetwork]:
     yield from _running(tmp_path_factory.mktemp("shaken") / "net")
 

@@ -173,6 +173,7 @@ def _command(group: list[Catcher]) -> list[str]:
 
 def _run(directory: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": str(directory), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # The copies are ours: see check_baseline.
     return subprocess.run(
         command,
         cwd=directory,
