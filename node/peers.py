@@ -25,6 +25,7 @@ from aiohttp import web
 from consensus.errors import MalformedMessage
 from node import tls
 from node.messages import Hello, NodeMessage, decode_node_message, encode_node_message
+from node.peer_session import peer_session
 from node.ports import Log, Random
 from node.refusals import Refusals
 from node.tasks import raise_what_it_raised
@@ -167,7 +168,7 @@ class PeerLinks:
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=CLOSE_TIMEOUT_S)
         await self._runner.setup()
         await web.SockSite(self._runner, listener, ssl_context=self._server_context).start()
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        self._session = peer_session(aiohttp.TCPConnector(limit=0))
         for peer in self._outgoing:
             self._begin(peer)
 

@@ -18,6 +18,7 @@ import aiohttp
 from ledger.parameters import PARAMETER_RANGES
 from ledger.snapshot import CHUNK_BYTES, MANIFEST_BYTES, Manifest, decode_manifest, is_chunk
 from ledger.snapshot_proof import certified_seal
+from node.peer_session import peer_session
 from node.ports import Log
 from node.snapshot_folder import chunks_of, has_chunk, remove_others
 from node.snapshot_server import HEIGHT_PATH, MANIFEST_PATH
@@ -68,7 +69,7 @@ class PeerClient:
 
     async def __aenter__(self) -> PeerClient:
         """Open a session."""
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S))
+        self._session = peer_session(aiohttp.TCPConnector(), ANSWER_TIMEOUT_S)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -6,16 +6,20 @@ import asyncio
 import datetime
 import random
 import socket
-from collections.abc import Callable, Coroutine
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from node import tls
 from node.messages import Hello, NeedSeals, NodeMessage, RaftFrame, encode_node_message
 from node.peers import FRAME_BYTES, PEER_PATH, PeerLinks, PeerSettings
+from node.snapshot_fetch import PeerClient, PeerFailed
 
 NETWORK = "testnet"
 NETWORK_ID = bytes(32)
@@ -130,6 +134,24 @@ class Node:
         self.log = Lines()
         self.links = PeerLinks(settings, SeededRandom(), self.log)
         self.recorder = Recorder(self.links, node)
+
+
+@asynccontextmanager
+async def serving(
+    answer: Callable[[web.Request], Awaitable[web.Response]],
+    listener: socket.socket,
+    context: ssl.SSLContext | None = None,
+) -> AsyncIterator[None]:
+    """A web server that gives one answer to everything."""
+    application = web.Application()
+    application.router.add_get("/{path:.*}", answer)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.SockSite(runner, listener, ssl_context=context).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
 
 
 def run(scenario: Coroutine[Any, Any, None]) -> None:
@@ -415,5 +437,38 @@ def test_a_peer_let_go_while_its_link_breaks_is_dialled_no_more(
         await asyncio.wait_for(task, timeout=10)
         await alpha.log.until("peer_disconnected")
         await alpha.links.close()
+
+    run(scenario())
+
+
+def test_a_redirect_is_followed_nowhere(tmp_path: Path) -> None:
+    """A lying peer could let this node ask what it likes within the bank; one to nowhere is no harm."""
+
+    async def scenario() -> None:
+        inside, at_inside = listen()
+        reached: list[str] = []
+
+        async def answer(request: web.Request) -> web.Response:
+            reached.append(request.path)
+            return web.Response(text="secret")
+
+        async def send_there(request: web.Request) -> web.Response:
+            to = {"Location": f"http://{at_inside}/secret"} if "nowhere" not in request.path else {}
+            return web.Response(status=302, headers=to)
+
+        liar, at_liar = listen()
+        context = tls.peer_server_context(node_files(tmp_path, "bravo-1"))
+        async with serving(answer, inside), serving(send_there, liar, context):
+            listener, at_alpha = listen()
+            alpha = Node(tmp_path, "alpha-1", {"alpha-1": at_alpha, "bravo-1": at_liar})
+            await alpha.links.start(listener, alpha.recorder)
+            assert "redirects" in (await alpha.log.until("peer_unreachable"))["reason"]
+            await alpha.links.close()
+            outgoing = tls.peer_client_context(node_files(tmp_path, "alpha-1"))
+            async with PeerClient(outgoing, NETWORK, lambda: {"bravo-1": at_liar}) as client:
+                for path in ("/voters/v1", f"{PEER_PATH}/nowhere"):
+                    with pytest.raises(PeerFailed, match="redirects elsewhere"):
+                        await client.ask("bravo-1", path)
+        assert reached == []
 
     run(scenario())
