@@ -43,7 +43,8 @@ async def _knock_as(network: LocalNetwork, context: ssl.SSLContext) -> str:
     except (ssl.SSLError, ConnectionError):
         return "closed"
     finally:
-        writer.close()
+        # A TLS end that is being refused may never finish its farewell: nothing is left to be said.
+        writer.transport.abort()
         with contextlib.suppress(ssl.SSLError, ConnectionError):
             await writer.wait_closed()
     return words[1].decode() if words else "closed"
