@@ -16,7 +16,8 @@ from pathlib import Path
 import uvloop
 
 from cli.exits import Exit
-from tests.torture.campaign import Plan, Round, run
+from tests.torture.campaign import HOLD_S, Plan, Round, run
+from tests.torture.load import PAYERS
 from tests.torture.nemeses import NEMESES, Nemesis
 from tests.torture.report import as_json, as_table
 
@@ -27,7 +28,15 @@ def main(arguments: Sequence[str] | None = None, nemeses: Sequence[Nemesis] = NE
     """Run what the command line asks for, with some of these nemeses; 10 on a violation."""
     options = _options(arguments, nemeses)
     wanted = [nemesis for nemesis in nemeses if options.only is None or nemesis.name in options.only]
-    plan = Plan(options.seed, options.nodes, options.minutes * 60, wanted, options.rounds)
+    plan = Plan(
+        options.seed,
+        options.nodes,
+        options.minutes * 60,
+        wanted,
+        options.rounds,
+        hold_s=tuple(options.hold),
+        payers=options.payers,
+    )
     folder = options.dir or Path(tempfile.mkdtemp(prefix="nostro-torture-"))
     folder.mkdir(parents=True, exist_ok=True)
     replay = f"scripts/torture {_arguments(options)}"
@@ -55,6 +64,15 @@ def _options(arguments: Sequence[str] | None, nemeses: Sequence[Nemesis]) -> arg
     parser.add_argument(
         "--nodes", type=int, default=5, choices=range(LEAST_NODES, MOST_NODES + 1), help="how many nodes [5]"
     )
+    parser.add_argument("--payers", type=int, default=PAYERS, help=f"how many pay at once [{PAYERS}]")
+    parser.add_argument(
+        "--hold",
+        type=float,
+        nargs=2,
+        default=HOLD_S,
+        metavar=("LEAST", "MOST"),
+        help=f"a strike lasts so many seconds [{HOLD_S[0]:g} {HOLD_S[1]:g}]",
+    )
     parser.add_argument(
         "--only",
         action="append",
@@ -70,11 +88,13 @@ def _options(arguments: Sequence[str] | None, nemeses: Sequence[Nemesis]) -> arg
 
 
 def _arguments(options: argparse.Namespace) -> str:
-    """What decides the schedule, as it is typed."""
+    """What decides the schedule and the load, as it is typed."""
     rounds = [] if options.rounds is None else [f"--rounds {options.rounds}"]
     only = [f"--only {name}" for name in options.only or ()]
     plan = f"--minutes {options.minutes:g} --seed {options.seed} --nodes {options.nodes}"
-    return " ".join([plan, *rounds, *only])
+    payers = [] if options.payers == PAYERS else [f"--payers {options.payers}"]
+    hold = [] if tuple(options.hold) == HOLD_S else [f"--hold {options.hold[0]:g} {options.hold[1]:g}"]
+    return " ".join([plan, *rounds, *payers, *hold, *only])
 
 
 def _tell(round_: Round) -> None:

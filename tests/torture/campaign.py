@@ -20,7 +20,7 @@ from node.local import LocalNetworkError
 from node.run import EXIT_OK
 from tests.torture.checks import not_linearizable, out_of_order, places_given_twice
 from tests.torture.history import Fate, History, Paid, settled
-from tests.torture.load import ACCOUNTS, FUNDING, Load, open_accounts
+from tests.torture.load import ACCOUNTS, FUNDING, PAYERS, Load, open_accounts
 from tests.torture.nemeses import Kind, Nemesis
 from tests.torture.stage import Stage, staged
 from tests.torture.stores import contradictions, inspect
@@ -31,6 +31,7 @@ LIVE_WITHIN_S = 60.0
 """How long after healing every node must be ready, and a payment executed at each: a machine that is short of
 processor time needs most of it to start the nodes."""
 PROBE_MS = 5_000
+HOLD_S = (4.0, 10.0)
 MOST_TOLD = 20
 """Of violations of one kind found at the end, so many are told."""
 
@@ -40,7 +41,7 @@ class Plan:
     """What to do: nemeses for so many `seconds`, or so many rounds if that is sooner.
 
     A strike lasts between the two holds (seconds), and after healing there is a calm. `accompanied` is the
-    share of strikes in which a mild nemesis of another kind joins.
+    share of strikes in which a mild nemesis of another kind joins; `payers` is how many pay at once.
     """
 
     seed: int
@@ -48,9 +49,10 @@ class Plan:
     seconds: float
     nemeses: Sequence[Nemesis]
     rounds: int | None = None
-    hold_s: tuple[float, float] = (4.0, 10.0)
+    hold_s: tuple[float, float] = HOLD_S
     calm_s: float = 2.0
     accompanied: float = 0.25
+    payers: int = PAYERS
 
 
 class Round(msgspec.Struct, frozen=True):
@@ -85,7 +87,7 @@ async def run(plan: Plan, folder: Path, tell: Callable[[Round], None]) -> Outcom
     with History(folder / "history.jsonl") as history:
         async with staged(folder, plan.nodes, Random(plan.seed), history) as stage:
             accounts = await open_accounts(stage.bank)
-            load = Load(stage.bank, accounts, history, plan.seed, lambda: stage.nodes)
+            load = Load(stage.bank, accounts, history, plan.seed, lambda: stage.nodes, plan.payers)
             async with load.running():
                 async for result in _rounds(plan, stage, load):
                     rounds.append(result)

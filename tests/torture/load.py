@@ -51,6 +51,7 @@ class Load:
         history: History,
         seed: int,
         nodes: Callable[[], tuple[str, ...]],
+        payers: int,
     ) -> None:
         """Nobody pays yet; see `running`. `nodes` gives those that make up the cluster now."""
         self.history = history
@@ -60,6 +61,7 @@ class Load:
         self._bank = bank
         self._holders = holders
         self._seed = seed
+        self._payers = payers
         self._given_up: dict[str, Signed] = {}
         self._acknowledged: list[Paid] = []
         self._end = asyncio.Event()
@@ -67,7 +69,7 @@ class Load:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Everybody pays and reads in here."""
-        names = [f"payer-{number}" for number in range(PAYERS)]
+        names = [f"payer-{number}" for number in range(self._payers)]
         async with asyncio.TaskGroup() as group:
             for name in names:
                 group.create_task(self._pay_on(name))
