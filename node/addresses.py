@@ -1,10 +1,11 @@
 """Where the other nodes are reached: as genesis says, then as the chain does, unless this node knows better.
 
 It must not know links. Who is retired is reached nowhere; who stands in this node's own configuration, or was
-introduced by others, is known to it before the chain names it, as a node that comes late may need.
+introduced by others, is known to it before the chain names it, as a node that comes late may need. What was
+only said by others counts for no more than what they say next.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from ledger.genesis import GenesisNode
 from ledger.records import RETIRED, NodeRecord
@@ -17,7 +18,8 @@ class AddressBook:
     def __init__(self, genesis: Iterable[GenesisNode], own: Mapping[str, str]) -> None:
         """As long as nothing is executed here; `own` are this node's own addresses for others."""
         self._own = own
-        self._early = {node.id: node.address for node in genesis}
+        self._genesis = {node.id: node.address for node in genesis}
+        self._said: dict[str, str] = {}
         self._nodes: Mapping[str, NodeRecord] = {}
         self._write()
 
@@ -29,21 +31,32 @@ class AddressBook:
         self._write()
         return True
 
-    def introduce(self, addresses: Mapping[str, str]) -> frozenset[str]:
-        """Take in voters that the chain doesn't name here yet; those of whom nothing was known."""
-        new = addresses.keys() - self._nodes.keys() - self.addresses.keys()
-        self._early |= {node: addresses[node] for node in new}
+    def news(self, addresses: Mapping[str, str], linked: Collection[str] = ()) -> dict[str, str]:
+        """What `introduce` would take in of this: of strangers, who aren't reached where they are sought."""
+        return {
+            node: address
+            for node, address in addresses.items()
+            if self.is_stranger(node) and node not in linked and self._said.get(node) != address
+        }
+
+    def introduce(self, addresses: Mapping[str, str], linked: Collection[str] = ()) -> frozenset[str]:
+        """Take in where others say that nodes are reached; those of whom that is news.
+
+        It replaces what was said before, unless a link stands: `linked` are those nodes.
+        """
+        news = self.news(addresses, linked)
+        self._said |= news
         self._write()
-        return frozenset(new)
+        return frozenset(news)
 
     def is_stranger(self, node: str) -> bool:
-        """Whether nothing is known of a node, not even that it was let go."""
-        return node not in self._nodes and node not in self.addresses
+        """Whether nothing but others' word tells of a node, not even that it was let go."""
+        return not any(node in known for known in (self._nodes, self._genesis, self._own))
 
     def _write(self) -> None:
         named = {node.id: node.address for node in self._nodes.values()}
         retired = {node.id for node in self._nodes.values() if node.status == RETIRED}
-        known = self._early | named | dict(self._own)
+        known = self._said | self._genesis | named | dict(self._own)
         self.addresses: Mapping[str, str] = {
             node: address for node, address in known.items() if node not in retired
         }

@@ -283,7 +283,7 @@ async def build(
             manifest = await fetch(
                 joiner.ask, peer, joiner.genesis_raw, folder, executed, joiner.log, patience_s=patience_s
             )
-            built = await _fill(BuiltStore(joiner, manifest), folder)
+            built = await _fill(await asyncio.to_thread(BuiltStore, joiner, manifest), folder)
             joiner.log.info("snapshot_proved", height=built.height)
             return built
         except PeerFailed as error:

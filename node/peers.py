@@ -63,7 +63,8 @@ class Handlers(Protocol):
 @dataclass(frozen=True, slots=True)
 class PeerSettings:
     """Who this node is to its peers. `known` gives the address of every node of the chain that may be linked
-    to now, by node id; `knocked` hears of others whose certificate is of this network.
+    to now, by node id; `knocked` hears of others whose certificate is of this network, and of those who send
+    while no link to them stands.
     """
 
     node: str
@@ -143,9 +144,9 @@ class PeerLinks:
 
     def send(self, to: str, message: NodeMessage) -> None:
         """Queue a message for a peer. Without a link it is dropped: Raft and forwarding send again."""
-        link = self._outgoing.get(to)
-        if link is None or not link.connected:
+        if not self._is_linked(to):
             return
+        link = self._outgoing[to]
         data = encode_node_message(message)
         link.queue.append(data)
         link.queued_bytes += len(data)
@@ -350,6 +351,10 @@ class PeerLinks:
             if message.type is aiohttp.WSMsgType.BINARY:
                 self._deliver(sender, self._decode(message.data))
 
+    def _is_linked(self, peer: str) -> bool:
+        link = self._outgoing.get(peer)
+        return link is not None and link.connected
+
     def _hello_fault(self, sender: str, messages: Sequence[NodeMessage]) -> str | None:
         hello = messages[0] if messages else None
         if not isinstance(hello, Hello):
@@ -366,6 +371,8 @@ class PeerLinks:
 
     def _deliver(self, sender: str, messages: Sequence[NodeMessage]) -> None:
         self.last_heard[sender] = time.monotonic()
+        if not self._is_linked(sender):
+            self._settings.knocked(sender)
 
         def call() -> None:
             for message in messages:

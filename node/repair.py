@@ -23,7 +23,7 @@ from ledger.certificate import (
     encode_certificate,
 )
 from ledger.codec import Malformed, Record, decode
-from ledger.handovers import Handover, verify_certified
+from ledger.handovers import verify_certified
 from ledger.keys import BadSignature, verify
 from ledger.merkle import root
 from ledger.registry import Registry
@@ -34,7 +34,7 @@ from node.disk import StoreError
 from node.membership import entry_type_after
 from node.ports import Log
 from node.records import CorruptRecord, block_key, certificate_key, header_key, pack_entry, pack_record
-from node.snapshot_fetch import Ask, PeerFailed
+from node.snapshot_fetch import Ask, Handovers, PeerFailed
 from node.store import LogWrite, Store
 
 BLOCK_PATH = "/repair/v1/block/{height}"
@@ -59,7 +59,7 @@ class NotRepaired(StoreError):
 class CertifiedTip(Record, frozen=True):
     """A certificate, and the hand-overs from genesis to those who signed it."""
 
-    handovers: tuple[Handover, ...]
+    handovers: Handovers
     certificate: Certificate
 
 
@@ -151,7 +151,7 @@ async def _repair_tail(store: Store, first: int, registry: Registry, helpers: He
 async def _certified_log(store: Store, ask: Ask, registry: Registry, first: int, peer: str) -> list[Entry]:
     """Entries that follow on a sound one below `first`, up to a certified height that is high enough."""
     progress, hard_state = load_progress(store), store.hard_state()
-    seal = _verified(store, await _tip(ask, peer, store.log_end))
+    seal = await _verified(store, await _tip(ask, peer, store.log_end))
     if seal.height <= progress.height:
         raise PeerFailed(f"{peer} has certificates up to height {seal.height} only")
     blocks = [await _block(ask, registry, seal.height, seal.header_hash, peer)]
@@ -195,7 +195,7 @@ def _follows(store: Store, block: Block, first: int) -> bool:
 async def _handover(store: Store, ask: Ask, height: int, peer: str) -> Certificate:
     """The certificate at which others began to certify after `height`, proved from genesis."""
     tip = await _tip(ask, peer, height + 1)
-    _verified(store, tip)
+    await _verified(store, tip)
     for handover in tip.handovers:
         if decode_seal(handover.certificate.seal).height == height:
             return handover.certificate
@@ -205,15 +205,15 @@ async def _handover(store: Store, ask: Ask, height: int, peer: str) -> Certifica
 async def _tip(ask: Ask, peer: str, height: int) -> CertifiedTip:
     raw = await _asked(ask, peer, PROOF_PATH.format(height=height))
     try:
-        return decode(raw, CertifiedTip)
+        return await asyncio.to_thread(decode, raw, CertifiedTip)
     except Malformed as error:
         raise PeerFailed(f"what {peer} gives as a proof can't be read: {error}") from error
 
 
-def _verified(store: Store, tip: CertifiedTip) -> Seal:
-    """The seal that is proved; raises PeerFailed."""
+async def _verified(store: Store, tip: CertifiedTip) -> Seal:
+    """The seal that is proved, off the loop, as that may take long; raises PeerFailed."""
     try:
-        return verify_certified(store.genesis_raw, tip.handovers, tip.certificate)
+        return await asyncio.to_thread(verify_certified, store.genesis_raw, tip.handovers, tip.certificate)
     except (Malformed, InvalidCertificate) as error:
         raise PeerFailed(f"a certificate doesn't hold: {error}") from error
 

@@ -289,13 +289,17 @@ async def _joining(frame: _Frame) -> AsyncIterator[Joiner]:
 
 def _acquaintances(frame: _Frame, joiner: Joiner) -> Acquaintances:
     """Those who can tell who a stranger is; voters among strangers are linked to."""
+    book, links, log = frame.book, frame.links, frame.log
+
+    def is_news(addresses: Mapping[str, str]) -> bool:
+        return bool(book.news(addresses, links.connected()))
 
     def meet(addresses: Mapping[str, str]) -> None:
-        if new := frame.book.introduce(addresses):
-            frame.log.info("introduced", nodes=sorted(new))
-            frame.links.refresh()
+        if new := book.introduce(addresses, links.connected()):
+            log.info("introduced", nodes=sorted(new))
+            links.refresh()
 
-    return Acquaintances(joiner.genesis_raw, joiner.ask, joiner.peers, meet, frame.log)
+    return Acquaintances(joiner.genesis_raw, joiner.ask, joiner.peers, is_news, meet, SystemRandom(), log)
 
 
 def _driver_ports(loop: asyncio.AbstractEventLoop, frame: _Frame, need_snapshot: Callable[[], None]) -> Ports:

@@ -12,9 +12,12 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import aiohttp
+from msgspec import Meta
 
+from ledger.handovers import Handover
 from ledger.parameters import PARAMETER_RANGES
 from ledger.snapshot import CHUNK_BYTES, MANIFEST_BYTES, Manifest, decode_manifest, is_chunk
 from ledger.snapshot_proof import certified_seal
@@ -35,8 +38,12 @@ STORE_PER_SNAPSHOT = 4
 """A snapshot may take one part in so many of the free disk: a store is made of it beside its chunks."""
 BLOCK_BYTES = PARAMETER_RANGES["block_bytes"][1] + 1024 * 1024
 """The longest block that any network allows, with its header and what frames its envelopes."""
+MAX_HANDOVERS = 10_000
+"""An answer with more hand-overs from genesis isn't read: a change of the voters makes two."""
 _LONGEST_ANSWER = max(CHUNK_BYTES, MANIFEST_BYTES, BLOCK_BYTES)
 
+Handovers = Annotated[tuple[Handover, ...], Meta(max_length=MAX_HANDOVERS)]
+"""Those of an answer, as many as are read."""
 Sleep = Callable[[float], Awaitable[None]]
 
 
@@ -129,9 +136,14 @@ async def fetch(
     Raises PeerFailed, or SnapshotInvalid for a manifest that proves nothing.
     """
     manifest = await _manifest(ask, peer, sleep, patience_s)
-    certified_seal(genesis_raw, manifest)
     if manifest.height <= above:
         raise PeerFailed(f"{peer} has a snapshot of height {manifest.height} only")
+    if len(manifest.handovers) > MAX_HANDOVERS:
+        raise PeerFailed(
+            f"{peer} gives {len(manifest.handovers)} hand-overs, at most {MAX_HANDOVERS} are read"
+        )
+    # Off the loop, as it may take long: a running node's leader must be heard meanwhile.
+    await asyncio.to_thread(certified_seal, genesis_raw, manifest)
     await asyncio.to_thread(remove_others, folder, manifest)
     _check_room(folder, manifest)
     log.info("snapshot_fetching", peer=peer, height=manifest.height, bytes=manifest.size_bytes)
@@ -164,7 +176,7 @@ async def _manifest(ask: Ask, peer: str, sleep: Sleep, patience_s: float) -> Man
     while True:
         answer = await ask(peer, MANIFEST_PATH)
         if answer.status == 200:
-            return decode_manifest(answer.body)
+            return await asyncio.to_thread(decode_manifest, answer.body)
         if answer.status != 202 or waited_s >= patience_s:
             raise PeerFailed(f"{peer} gives no snapshot: it answers {answer.status}")
         await sleep(1.0)

@@ -7,10 +7,11 @@ know what messages say.
 from collections.abc import Mapping
 from functools import partial
 
+from ledger.codec import decode
 from ledger.genesis import decode_genesis
 from node.addresses import AddressBook
 from node.driver import Driver
-from node.introductions import introduced
+from node.introductions import Introduction, introduced
 from tests.simulation.cluster.node import SimulatedNode
 from tests.simulation.cluster.repairs import server_of
 from tests.simulation.cluster.world import World
@@ -55,7 +56,7 @@ class Doors:
         if asked.driver is None or asked.store is None:
             return
         raw = server_of(asked.driver, asked.store).voters()
-        if raw is not None and book.introduce(introduced(self._genesis_raw, raw)):
+        if raw is not None and book.introduce(introduced(self._genesis_raw, decode(raw, Introduction))):
             self._world.counts["strangers introduced"] += 1
 
     def _book(self, node: str, driver: Driver) -> AddressBook:

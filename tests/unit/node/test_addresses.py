@@ -36,13 +36,26 @@ def test_who_was_introduced_is_known_until_the_chain_says_more() -> None:
     book.follow(retired)
     assert not book.is_stranger("n2")
     assert book.is_stranger("n5")
-    said = dict.fromkeys(("n1", "n2", "n5", "n9"), "said:1")
-    assert book.introduce(said) == {"n5"}
-    assert book.introduce(said) == frozenset()
+    words = dict.fromkeys(("n1", "n2", "n5", "n9"), "said:1")
+    assert book.introduce(words) == {"n5"}
+    assert book.introduce(words) == frozenset()
     assert book.addresses == {"n0": "n0:7000", "n1": "n1:7000", "n5": "said:1", "n9": "new:1"}
+    assert book.is_stranger("n5")
 
     n5 = NodeRecord("n5", "bank0", bytes(65), "n5:7000", registry.nodes["n0"].status, 1, 9)
     book.follow(retired.with_node(n5))
+    assert book.addresses["n5"] == "n5:7000"
+    assert not book.is_stranger("n5")
+    assert book.introduce({"n5": "said:2"}) == frozenset()
+
+
+def test_what_is_said_next_replaces_what_was_said_while_no_link_stands() -> None:
+    """The first may have lied, or be out of date; where a link stands, the certificate says who is there."""
+    book = AddressBook(decode_genesis(Node("n0", 3).genesis_raw).nodes, {})
+    assert book.introduce({"n5": "liar:1"}) == {"n5"}
+    assert book.news({"n5": "liar:1"}) == {}
+    assert book.introduce({"n5": "n5:7000"}) == {"n5"}
+    assert book.introduce({"n5": "liar:1"}, linked={"n5"}) == frozenset()
     assert book.addresses["n5"] == "n5:7000"
 
 

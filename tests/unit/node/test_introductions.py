@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+import threading
+from collections.abc import Callable, Mapping
 
 import pytest
 from msgspec.structs import replace
@@ -12,6 +12,8 @@ from msgspec.structs import replace
 from ledger.certificate import InvalidCertificate
 from ledger.codec import Malformed, decode, encode
 from ledger.genesis import decode_genesis
+from ledger.handovers import Handover
+from node import introductions
 from node.addresses import AddressBook
 from node.introductions import (
     VOTERS_PATH,
@@ -21,9 +23,14 @@ from node.introductions import (
     introduce,
     introduced,
 )
-from node.snapshot_fetch import PeerAnswer, PeerFailed
+from node.snapshot_fetch import MAX_HANDOVERS, PeerAnswer, PeerFailed
+from tests.unit.ledger import sample
 from tests.unit.node.harness import Node
 from tests.unit.node.test_membership import Cluster
+from tests.unit.node.test_peers import Lines, SeededRandom
+
+NEVER = 0
+"""The status of an answer that doesn't come."""
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +45,12 @@ def changed() -> Cluster:
     return cluster
 
 
-def introduction_of(node: Node) -> bytes:
+def introduction_of(node: Node) -> Introduction:
     """What the node says of who votes."""
     driver = node.driver
     raw = introduce(driver.executed.registry, driver.executed_height, node.store.certificate)
     assert raw is not None
-    return raw
+    return decode(raw, Introduction)
 
 
 def test_voters_of_whom_genesis_knows_nothing_are_proved(changed: Cluster) -> None:
@@ -78,47 +85,135 @@ def test_what_proves_nothing_is_refused(
     changed: Cluster, forge: Callable[[Introduction], Introduction]
 ) -> None:
     """A hand-over left out, another node named in one, or an address without a node."""
-    forged = forge(decode(introduction_of(changed.leader), Introduction))
+    forged = forge(introduction_of(changed.leader))
     with pytest.raises((InvalidCertificate, Malformed)):
-        introduced(changed.leader.genesis_raw, encode(forged))
+        introduced(changed.leader.genesis_raw, forged)
 
 
-class _Log:
-    def info(self, event: str, **fields: Any) -> None:
-        """Nothing is looked at."""
+def test_an_introduction_has_so_many_hand_overs_at_most() -> None:
+    """One more isn't read; so many are, which lead nowhere here."""
+    handover = Handover(sample.certificate(sample.seal(1)), sample.certifiers())
+    raw = encode(Introduction((handover,) * MAX_HANDOVERS, ()))
+    assert len(decode(raw, Introduction).handovers) == MAX_HANDOVERS
+    with pytest.raises(Malformed, match="length"):
+        decode(encode(Introduction((handover,) * (MAX_HANDOVERS + 1), ())), Introduction)
 
-    warning = error = info
+
+class _Door:
+    """A node whose acquaintances answer as they are told to: bytes, a status, or never."""
+
+    def __init__(self, node: Node, answers: Mapping[str, bytes | int]) -> None:
+        self.book = AddressBook(decode_genesis(node.genesis_raw).nodes, {})
+        self.linked: set[str] = set()
+        self.log = Lines()
+        self.asked: list[str] = []
+        self.met: list[Mapping[str, str]] = []
+        self._answers = answers
+        self._around = Acquaintances(
+            node.genesis_raw, self._ask, lambda: "abcd", self._is_news, self._meet, SeededRandom(), self.log
+        )
+
+    async def _ask(self, peer: str, path: str) -> PeerAnswer:
+        self.asked.append(f"{peer}{path}")
+        answer = self._answers.get(peer)
+        if answer is None:
+            raise PeerFailed(f"{peer} is down")
+        if answer == NEVER:
+            await asyncio.Event().wait()
+        return PeerAnswer(200, answer) if isinstance(answer, bytes) else PeerAnswer(answer, b"")
+
+    def _is_news(self, addresses: Mapping[str, str]) -> bool:
+        return bool(self.book.news(addresses, self.linked))
+
+    def _meet(self, addresses: Mapping[str, str]) -> None:
+        self.met.append(addresses)
+        self.book.introduce(addresses, self.linked)
+
+    def knock(self) -> None:
+        """One round of asking, and no second one."""
+
+        async def no_second_round(pause_s: float) -> None:
+            raise TimeoutError
+
+        async def scenario() -> None:
+            knocked = asyncio.Event()
+            knocked.set()
+            with pytest.raises(TimeoutError):
+                await ask_of_strangers(self._around, knocked, no_second_round)
+            assert not knocked.is_set()
+
+        asyncio.run(scenario())
 
 
 def test_those_who_are_known_are_asked_once_a_stranger_has_knocked(changed: Cluster) -> None:
     """One is down, one lies, one lacks the proof: the fourth's word makes the strangers known."""
-    raw = introduction_of(changed.leader)
-    lie = encode(_another_node(decode(raw, Introduction)))
-    answers = {"b": PeerAnswer(200, lie), "c": PeerAnswer(404, b""), "d": PeerAnswer(200, raw)}
-    asked: list[str] = []
+    truth = introduction_of(changed.leader)
+    door = _Door(changed.leader, {"b": encode(_another_node(truth)), "c": 404, "d": encode(truth)})
+    assert "n0-2027" not in door.book.addresses
+    door.knock()
+    assert sorted(door.asked) == [f"{peer}{VOTERS_PATH}" for peer in "abcd"]
+    assert door.book.addresses["n0-2027"] == "n0-2027:7000"
+    assert "mallory-1" not in door.book.addresses
+    reasons = {fields["peer"]: fields["reason"] for _, fields in door.log.lines}
+    assert reasons.keys() == {"a", "b", "c"}
+    assert "doesn't prove who votes" in reasons["b"]
 
-    async def ask(peer: str, path: str) -> PeerAnswer:
-        asked.append(f"{peer}{path}")
-        if peer not in answers:
-            raise PeerFailed(f"{peer} is down")
-        return answers[peer]
 
-    async def no_second_round(pause_s: float) -> None:
-        raise TimeoutError
+def test_one_who_never_answers_keeps_nobody_waiting_long(
+    changed: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All are asked at once, and whoever trickles is given up after a while."""
+    monkeypatch.setattr(introductions, "ANSWER_TIMEOUT_S", 0.01)
+    door = _Door(
+        changed.leader, {"a": NEVER, "b": NEVER, "c": NEVER, "d": encode(introduction_of(changed.leader))}
+    )
+    door.knock()
+    assert door.book.addresses["n0-2027"] == "n0-2027:7000"
+    reasons = [fields["reason"] for _, fields in door.log.lines]
+    assert len(reasons) == 3
+    assert all("within 0.01 s" in reason for reason in reasons)
 
-    book = AddressBook(decode_genesis(changed.leader.genesis_raw).nodes, {})
-    assert book.is_stranger("n0-2027")
 
-    async def scenario() -> None:
-        knocked = asyncio.Event()
-        knocked.set()
-        around = Acquaintances(changed.leader.genesis_raw, ask, lambda: "abcd", book.introduce, _Log())
-        with pytest.raises(TimeoutError):
-            await ask_of_strangers(around, knocked, no_second_round)
-        assert not knocked.is_set()
+def test_a_liar_s_address_is_replaced_until_a_link_stands(changed: Cluster) -> None:
+    """One says that all are reached at its own place, one tells the truth: some round ends with the truth."""
+    truth = introduction_of(changed.leader)
+    lie = replace(truth, addresses=("liar:1",) * len(truth.addresses))
+    door = _Door(changed.leader, {"a": encode(lie), "d": encode(truth)})
+    rounds = 0
+    while door.book.addresses.get("n0-2027") != "n0-2027:7000":
+        door.knock()
+        rounds += 1
+        assert rounds < 20
+    door.linked = {"n0-2027", "n1-2027"}
+    met = len(door.met)
+    door.knock()
+    assert len(door.met) == met
+    assert door.book.addresses["n2"] == "n2:7000"
 
-    asyncio.run(scenario())
-    assert asked == [f"{peer}{VOTERS_PATH}" for peer in "abcd"]
-    assert book.addresses["n0-2027"] == "n0-2027:7000"
-    assert not book.is_stranger("n0-2027")
-    assert "mallory-1" not in book.addresses
+
+def test_the_loop_goes_on_while_an_introduction_is_verified(
+    changed: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long answer takes long to verify: another thread does it, or this node's leader would go unheard."""
+    threads: list[int] = []
+
+    def verify(genesis_raw: bytes, introduction: Introduction) -> dict[str, str]:
+        threads.append(threading.get_ident())
+        return introduced(genesis_raw, introduction)
+
+    monkeypatch.setattr(introductions, "introduced", verify)
+    _Door(changed.leader, {"a": encode(introduction_of(changed.leader))}).knock()
+    assert len(threads) == 1
+    assert threads[0] != threading.get_ident()
+
+
+def test_what_would_be_no_news_is_not_verified(changed: Cluster) -> None:
+    """Whoever says nothing new costs nothing: what it gives proves nothing, and isn't looked at."""
+    unproved = _without_first(introduction_of(changed.leader))
+    door = _Door(changed.leader, {"a": encode(unproved)})
+    door.linked = {"n0-2027", "n1-2027"}
+    door.knock()
+    assert "a" not in {fields["peer"] for _, fields in door.log.lines}
+    door.linked = set()
+    door.knock()
+    assert "a" in {fields["peer"] for event, fields in door.log.lines if event == "nobody_introduced"}

@@ -355,6 +355,32 @@ def test_a_good_certificate_of_a_node_that_is_not_on_the_chain_is_refused(tmp_pa
     assert fields["peer"] == "zulu-1"
 
 
+def test_who_sends_while_no_link_to_it_stands_is_told_as_one_who_knocks(tmp_path: Path) -> None:
+    """It may be sought at the wrong place. Once a link stands, what it sends is no knock."""
+
+    async def scenario() -> None:
+        knocked: list[str] = []
+        (listener_a, at_a), (listener_b, at_b) = listen(), listen()
+        known = {"alpha-1": at_a, "bravo-1": "127.0.0.1:1"}
+        alpha = Node(tmp_path, "alpha-1", known, knocked=knocked.append)
+        bravo = Node(tmp_path, "bravo-1", {"alpha-1": at_a, "bravo-1": at_b})
+        await alpha.links.start(listener_a, alpha.recorder)
+        await bravo.links.start(listener_b, bravo.recorder)
+        await bravo.log.until("peer_connected")
+        await alpha.recorder.until(lambda: len(alpha.recorder.heard) == 1)
+        assert knocked == ["bravo-1"]
+        known["bravo-1"] = at_b
+        await alpha.log.until("peer_connected")
+        knocked.clear()
+        bravo.links.send("alpha-1", NeedSeals(2, 2))
+        await alpha.recorder.until(lambda: len(alpha.recorder.heard) == 2)
+        assert knocked == []
+        await alpha.links.close()
+        await bravo.links.close()
+
+    run(scenario())
+
+
 def test_an_operators_certificate_opens_no_peer_link(tmp_path: Path) -> None:
     """It is under the right CA, and names no node."""
     operator = files(tmp_path, "op", tls.issue(CA, "op", [tls.operator_name("alpha", NETWORK)], NOW))

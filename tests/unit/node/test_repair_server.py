@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from ledger.codec import decode
 from ledger.records import account_row_key
 from ledger.state import load_progress
 from node import tls
 from node.data_switch import suspect_file
 from node.disk import LevelDatabase
-from node.introductions import VOTERS_PATH, introduced
+from node.introductions import VOTERS_PATH, Introduction, introduced
 from node.joining import Joiner, open_store
 from node.records import CorruptRecord, block_key
 from node.repair import BLOCK_PATH, PROOF_PATH, NotRepaired
@@ -60,7 +61,7 @@ def test_executed_blocks_and_proofs_are_given(tmp_path: Path) -> None:
     proofs = [PROOF_PATH.format(height=of) for of in (2, height, 10**17)]
     paths = [BLOCK_PATH.format(height=2), *proofs, VOTERS_PATH]
     (block, low, high, beyond, voters), met = served(tmp_path, node, paths)
-    assert introduced(node.genesis_raw, voters.body) == {"n0": "n0:7000"}
+    assert introduced(node.genesis_raw, decode(voters.body, Introduction)) == {"n0": "n0:7000"}
     entry = node.store.entry(2)
     assert entry is not None
     assert (block.status, block.body) == (200, entry.data)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from ledger.handovers import HandoverMissing
+from ledger.handovers import Handover, HandoverMissing
 from ledger.snapshot import Manifest, SnapshotInvalid, encode_manifest
 from node import snapshot_server, tls
 from node.disk import LevelDatabase
@@ -18,10 +18,11 @@ from node.joining import (
     Joiner,
 )
 from node.records import certificate_key
-from node.snapshot_fetch import PeerAnswer, PeerClient, PeerFailed, ask_heights, fetch
+from node.snapshot_fetch import MAX_HANDOVERS, PeerAnswer, PeerClient, PeerFailed, ask_heights, fetch
 from node.snapshot_folder import MANIFEST, chunks_of, has_chunk, read_manifest
 from node.snapshot_server import CHUNK_PATH, HEIGHT_PATH, KEPT_SNAPSHOTS, MANIFEST_PATH, SnapshotServer
 from node.store import Store
+from tests.unit.ledger import sample
 from tests.unit.node.harness import Node
 from tests.unit.node.snapshots import grown
 from tests.unit.node.test_membership import Cluster
@@ -209,6 +210,30 @@ def test_what_a_peer_says_is_checked_as_it_comes(tmp_path: Path, source: Source)
 
         with pytest.raises(SnapshotInvalid, match="manifest: it is of the network"):
             await fetch(foreign, "n0", genesis_raw, tmp_path / "f", 0, source.log)
+
+    asyncio.run(scenario())
+    source.close()
+
+
+def test_a_manifest_has_so_many_hand_overs_at_most(tmp_path: Path, source: Source) -> None:
+    """One more isn't looked at; so many are, and don't hold. Both while the loop goes on."""
+    handover = Handover(sample.certificate(sample.seal(1)), sample.certifiers())
+
+    async def scenario() -> None:
+        manifest = await made(source)
+
+        async def fetched_with(count: int) -> None:
+            raw = encode_manifest(replace(manifest, handovers=(handover,) * count))
+
+            async def ask(peer: str, path: str) -> PeerAnswer:
+                return PeerAnswer(200, raw)
+
+            await fetch(ask, "n0", source.node.genesis_raw, tmp_path / "f", 0, source.log)
+
+        with pytest.raises(PeerFailed, match=f"at most {MAX_HANDOVERS}"):
+            await fetched_with(MAX_HANDOVERS + 1)
+        with pytest.raises(SnapshotInvalid, match="certificate doesn't hold"):
+            await fetched_with(MAX_HANDOVERS)
 
     asyncio.run(scenario())
     source.close()
