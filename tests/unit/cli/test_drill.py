@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from types import MappingProxyType
 
@@ -179,6 +180,37 @@ def test_the_copies_are_removed_or_kept(tmp_path: Path) -> None:
     with scratch(tmp_path, keep=False):
         pass
     assert [file.name for file in kept.iterdir()] == ["log"]
+
+
+def test_sigterm_ends_a_drill_and_removes_the_copies(tmp_path: Path) -> None:
+    """As cron, systemd or `timeout` end it: the exit code is a shell's for that signal."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def ended() -> None:
+        with scratch(tmp_path, keep=False) as folder:
+            (folder / "secret").touch()
+            try:
+                signal.raise_signal(signal.SIGTERM)
+            finally:
+                assert folder.is_dir()
+
+    with pytest.raises(SystemExit) as told:
+        ended()
+    assert told.value.code == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_drill_that_ends_while_another_looks_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder was listed, and is gone; what was killed is removed all the same."""
+    killed = tmp_path / f"{PREFIX}killed"
+    killed.mkdir()
+    (killed / LOCK).touch()
+    monkeypatch.setattr(Path, "glob", lambda parent, pattern: iter([parent / f"{PREFIX}gone", killed]))
+    sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_a_killed_drill_left_is_removed_by_the_next(tmp_path: Path) -> None:
