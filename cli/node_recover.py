@@ -21,6 +21,7 @@ from cli.transact import Wish, build, new_id, now_ms, tx_id_text
 from cli.transact_options import valid_minutes_option
 from cli.wallet_files import WalletFiles, wallet_options
 from ledger.bodies import Kind, Recover
+from ledger.parameters import CertificateRule
 from ledger.state import State
 from node import tls
 from node.config import NodeConfig, load_config
@@ -108,11 +109,21 @@ def _show_proposed(file: Path, draft: Draft, body: Recover, maker: str, keys: in
         "header_hash": body.header_hash.hex(),
         "epoch": body.epoch,
         "term": body.term,
+        "certified_height": body.certified_height,
         "voters": list(body.voters),
+        "certificate_rule": CertificateRule(body.certifiers.certificate_rule).name.lower(),
         "maker": maker,
     }
+    certifiers = [
+        {"node": each.node, "member": each.member, "key": each.key.hex()} for each in body.certifiers.nodes
+    ]
+    shown = [(name, str(value)) for name, value in document.items()]
+    shown += [(each["node"], f"of {each['member']}, key {each['key']}") for each in certifiers]
     out = output.current()
-    out.result(document, lambda: out.fields(tuple((key, str(value)) for key, value in document.items())))
+    out.result({**document, "certifiers": certifiers}, lambda: out.fields(shown))
+    out.say(
+        "Every signer compares these keys with the nodes' own, as the chain has them: they certify alone."
+    )
     out.say(f"Have each of {keys} keys sign it: nostro payment sign {file} --signer ALIAS")
     out.say(f"Then, for {maker} first: nostro node recover CONFIG --apply {file}")
 

@@ -12,6 +12,7 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Meta
 
+from ledger.certificate import Certifiers
 from ledger.codec import Malformed, Record
 from ledger.fields import (
     AccountId,
@@ -24,7 +25,6 @@ from ledger.fields import (
     MemberId,
     MinorUnits,
     NodeId,
-    NodeIds,
     OptionalBin32,
     OptionalNodeId,
     OptionalUuid,
@@ -33,7 +33,7 @@ from ledger.fields import (
     Uint,
 )
 from ledger.keys import check_public_key
-from ledger.parameters import Parameters
+from ledger.parameters import CertificateRule, Parameters, quorum
 from ledger.policy import Policy, check_policy
 
 
@@ -226,26 +226,45 @@ class SetRules(Record, frozen=True):
 
 
 class Recover(Record, frozen=True):
-    """A cluster that has lost its quorum goes on from one block with these voters, in a new epoch.
+    """A cluster that has lost its quorum goes on from one block with these certifiers, in a new epoch.
 
     Who holds the certificate of `certified_height`, the newest that is left, and this decision, signed by the
-    members that its seal names, knows who certifies from then on: those of `certifiers_hash`.
+    members that its seal names, knows who certifies from then on. So the certifiers stand here themselves:
+    nobody signs for a key that isn't shown. A `rehearsal` proves nothing to anybody.
     """
 
     epoch: Uint
     height: Uint
     header_hash: Bin32
     term: Uint
-    voters: NodeIds
+    certifiers: Certifiers
     certified_height: Uint
-    certifiers_hash: Bin32
+    rehearsal: bool
+
+    @property
+    def voters(self) -> tuple[str, ...]:
+        """The ids of the nodes that vote from then on, ascending: those who certify."""
+        return tuple(certifier.node for certifier in self.certifiers.nodes)
 
     def __post_init__(self) -> None:
-        """Check the order of the voters, and that what is gone on from lies above what is certified."""
+        """Check the certifiers, and that what is gone on from lies at or above what is certified."""
         if not 1 <= self.certified_height <= self.height:
             raise Malformed("recover: the certified height is 1 to the height that is gone on from")
-        if any(a >= b for a, b in pairwise(self.voters)):
-            raise Malformed("recover: the voters must be strictly ascending, each named once")
+        _check_certifiers(self.certifiers)
+
+
+def _check_certifiers(certifiers: Certifiers) -> None:
+    """What genesis keeps to as well: one node or more, each with a member and a key of its own."""
+    nodes = certifiers.nodes
+    if not nodes or any(a.node >= b.node for a, b in pairwise(nodes)):
+        raise Malformed("recover: the certifiers must be strictly ascending, one or more, each named once")
+    if len({each.member for each in nodes}) != len(nodes) or len({each.key for each in nodes}) != len(nodes):
+        raise Malformed("recover: two certifiers have one member, or one key")
+    if certifiers.certificate_rule not in tuple(CertificateRule):
+        raise Malformed(f"recover: there is no certificate rule {certifiers.certificate_rule}")
+    quorum(certifiers.certificate_rule, len(nodes))
+    for each in nodes:
+        check_public_key(each.key)
 
 
 Body: TypeAlias = (

@@ -6,7 +6,8 @@ do so instead, by the decision to recover. Whoever follows these hand-overs trus
 It must not know where certificates are kept. Layouts: formats.md, section 9.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Final, NamedTuple
 
 from msgspec import Meta
@@ -20,6 +21,7 @@ from ledger.certificate import (
     Seal,
     certifiers_hash,
     decode_certificate,
+    decode_seal,
     verify_certificate,
 )
 from ledger.codec import Malformed, Record
@@ -56,11 +58,15 @@ class Handover(Record, frozen=True):
 
 
 class HandedOver(NamedTuple):
-    """To whom hand-overs lead: the certifiers of the heights above `height`, in that epoch."""
+    """To whom hand-overs lead: the certifiers of the heights above `height`, in that epoch.
+
+    `recovered` has, by its height, the hash of each block that a recovery among them goes on from.
+    """
 
     height: int
     epoch: int
     certifiers: Certifiers
+    recovered: Mapping[int, bytes] = MappingProxyType({})
 
 
 class HandoverMissing(Exception):
@@ -86,39 +92,44 @@ def verify_handovers(genesis_raw: bytes, handovers: Sequence[Handover]) -> Hande
     network_id = network_id_of(genesis_raw)
     reached = HandedOver(0, FIRST_EPOCH, genesis_certifiers(decode_genesis(genesis_raw)))
     for handover in handovers:
-        seal = _certified(network_id, reached, handover.certificate)
-        named, height, epoch = seal.certifiers_hash, seal.height, seal.epoch
+        seal = certified_by(network_id, reached, handover.certificate)
+        named, height, epoch, recovered = seal.certifiers_hash, seal.height, seal.epoch, reached.recovered
         for proof in handover.recovery:
             body = _decided(proof, seal)
-            named, height, epoch = body.certifiers_hash, body.height, body.epoch
+            named, height, epoch = certifiers_hash(body.certifiers), body.height, body.epoch
+            recovered = MappingProxyType({**recovered, height: body.header_hash})
         if named != certifiers_hash(handover.certifiers):
             raise InvalidCertificate(f"the hand-over at height {seal.height} is to other certifiers")
         # Every seal names who goes on: without this, all certificates could be passed as hand-overs.
         if not handover.recovery and handover.certifiers == reached.certifiers:
             raise InvalidCertificate(f"the hand-over at height {seal.height} is to those who certify already")
-        reached = HandedOver(height, epoch, handover.certifiers)
+        reached = HandedOver(height, epoch, handover.certifiers, recovered)
     return reached
 
 
-def verify_certified(genesis_raw: bytes, handovers: Sequence[Handover], certificate: Certificate) -> Seal:
+def verify_certified(
+    genesis_raw: bytes, handovers: Sequence[Handover], certificate: Certificate, seals: Sequence[bytes] = ()
+) -> Seal:
     """The seal of a certificate by those to whom these hand-overs lead from genesis.
 
-    Raises InvalidCertificate, and Malformed for bytes that are no genesis.
+    `seals` lead to it: none may be of another block than one that a recovery among the hand-overs goes on
+    from. Raises InvalidCertificate, and Malformed for bytes that are no genesis, or no seal.
     """
     reached = verify_handovers(genesis_raw, handovers)
-    return _certified(network_id_of(genesis_raw), reached, certificate)
+    for seal in map(decode_seal, seals):
+        check_recovered(reached, seal)
+    return certified_by(network_id_of(genesis_raw), reached, certificate)
+
+
+def check_recovered(reached: HandedOver, seal: Seal) -> None:
+    """Raises InvalidCertificate where a recovery goes on from another block of the seal's height."""
+    if reached.recovered.get(seal.height, seal.header_hash) != seal.header_hash:
+        raise InvalidCertificate(f"a recovery goes on from another block {seal.height}")
 
 
 def handover_heights(registry: Registry, height: int) -> tuple[int, ...]:
     """The heights of the certificates that lead from genesis to the certifiers of `height`, ascending."""
     return tuple(certified for certified, _ in _steps(registry, height))
-
-
-def is_passed_over(registry: Registry, height: int) -> bool:
-    """Whether a recovery goes on above `height` from a certified one below: no certificate of it counts."""
-    return any(
-        recovery.certified_height < height < recovered for recovered, recovery in registry.recoveries.items()
-    )
 
 
 def handovers_below(
@@ -159,7 +170,8 @@ def _proof(registry: Registry, from_height: int) -> tuple[RecoveryProof, ...]:
     return (RecoveryProof(registry.electorate_at(recovery.certified_height), recovery.envelope),)
 
 
-def _certified(network_id: bytes, reached: HandedOver, certificate: Certificate) -> Seal:
+def certified_by(network_id: bytes, reached: HandedOver, certificate: Certificate) -> Seal:
+    """The seal of a certificate by those to whom hand-overs have led; raises InvalidCertificate."""
     seal = verify_certificate(certificate, reached.certifiers)
     if seal.network_id != network_id:
         raise InvalidCertificate(f"the certificate of height {seal.height} is of another network")
@@ -187,6 +199,10 @@ def _decided(proof: RecoveryProof, seal: Seal) -> Recover:
         raise InvalidCertificate(f"{place}: its decision is none of this network")
     if body.certified_height != seal.height or body.epoch <= seal.epoch:
         raise InvalidCertificate(f"{place}: its decision builds on height {body.certified_height}")
+    if body.height == seal.height and body.header_hash != seal.header_hash:
+        raise InvalidCertificate(f"{place}: its decision goes on from another block {seal.height}")
+    if body.rehearsal:
+        raise InvalidCertificate(f"{place}: its decision is a rehearsal's, of a drill")
     if not proof.electorate.has_majority(frozenset(envelope.payload.signers)):
         raise InvalidCertificate(f"{place} is not signed by more than half of the members")
     return body

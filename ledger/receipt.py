@@ -118,7 +118,7 @@ def _verified(receipt: Receipt, network_id: bytes) -> VerifiedReceipt:
         raise ReceiptInvalid(f"it is of another network than {network_id.hex()}")
     genesis = decode_genesis(receipt.genesis)
     header = decode(receipt.header, Header)
-    certified = verify_certified(receipt.genesis, receipt.handovers, receipt.certificate)
+    certified = verify_certified(receipt.genesis, receipt.handovers, receipt.certificate, receipt.seals)
     sealed = _follow_seals(receipt, header)
     _check(header.network_id == network_id, "the block is of another network")
     _check(sealed.header_hash == block_hash(receipt.header), "the seal is of another block")

@@ -12,7 +12,6 @@ from typing import Final
 
 from ledger.block import Block, InvalidBlock, Parent, Scheduled, check_apart_from_change, decode_body
 from ledger.bodies import Body, Recover
-from ledger.certificate import certifiers_hash
 from ledger.envelope import Envelope, verify_envelope
 from ledger.keys import BadSignature
 from ledger.membership import Change, Membership
@@ -57,10 +56,6 @@ def check_recovery(
     outcome, _ = rules.preview(state, envelopes[0], block.header.height)
     if outcome:
         raise InvalidBlock(f"{place}: its decision is refused: {OUTCOMES[outcome].name}")
-    if body.certifiers_hash != certifiers_hash(
-        state.registry.certifiers_of(body.voters, block.header.height)
-    ):
-        raise InvalidBlock(f"{place}: its decision is for other certifiers")
     return envelopes
 
 

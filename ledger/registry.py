@@ -19,7 +19,7 @@ from ledger.certificate import Certifier, Certifiers
 from ledger.codec import Malformed, Record, decode
 from ledger.electorate import Elector, Electorate
 from ledger.membership import Change, Decision, MembershipRecord, is_finished
-from ledger.parameters import Parameters
+from ledger.parameters import BYZANTINE_LEAST_CERTIFIERS, CertificateRule, Parameters
 from ledger.records import (
     LEARNER,
     RETIRED,
@@ -122,6 +122,22 @@ class Registry:
         nodes = [self.nodes[node] for node in ids]
         rule = self.parameters_at(height).certificate_rule
         return Certifiers(rule, tuple(Certifier(node.id, node.member, node.key) for node in nodes))
+
+    def certifiers_recovered(self, ids: Iterable[str], height: int) -> Certifiers:
+        """These nodes as who certifies from a recovery at `height` on.
+
+        Under the rule in force there, or under that of the majority where they are too few for it.
+        """
+        certifiers = self.certifiers_of(ids, height)
+        if len(certifiers.nodes) >= BYZANTINE_LEAST_CERTIFIERS:
+            return certifiers
+        return structs.replace(certifiers, certificate_rule=CertificateRule.MAJORITY.value)
+
+    def is_passed_over(self, height: int) -> bool:
+        """Whether a recovery above `height` builds on a certified one below: no certificate of it counts."""
+        return any(
+            recovery.certified_height < height < recovered for recovered, recovery in self.recoveries.items()
+        )
 
     def membership_decision_at(self, height: int) -> tuple[int, Decision]:
         """The decision about the membership in force at a height, with its version before it."""
@@ -258,7 +274,7 @@ def _from_values(values: Mapping[bytes, bytes]) -> Registry:
 
 
 def _by_height(values: Mapping[bytes, bytes], prefix: bytes, type_: type[T]) -> tuple[tuple[int, T], ...]:
-    """The same, where there is one from genesis on."""
+    """The values whose keys are this prefix and a height, ascending; raises KeyError where there is none."""
     found = _found(values, prefix, type_)
     if not found:
         raise KeyError(prefix)
@@ -266,7 +282,7 @@ def _by_height(values: Mapping[bytes, bytes], prefix: bytes, type_: type[T]) -> 
 
 
 def _found(values: Mapping[bytes, bytes], prefix: bytes, type_: type[T]) -> tuple[tuple[int, T], ...]:
-    """The values whose keys are this prefix and a height, ascending."""
+    """The values whose keys are this prefix and a height, ascending; none may be there."""
     found = [
         (int.from_bytes(key[len(prefix) :], "big"), decode(value, type_))
         for key, value in values.items()

@@ -16,8 +16,9 @@ from msgspec.structs import replace
 
 from ledger import merkle, records
 from ledger.block import Header, block_hash
-from ledger.certificate import Seal, decode_seal, seal_hash
+from ledger.certificate import InvalidCertificate, Seal, decode_seal, seal_hash
 from ledger.codec import Malformed, decode
+from ledger.handovers import HandedOver, check_recovered
 from ledger.leaves import IdRecord, outcome_leaf
 from ledger.merkle import Frontier
 from ledger.records import HistoryRow, Progress
@@ -52,9 +53,19 @@ class _OpenBlock:
 class ChainProof:
     """The chain from genesis on, as far as it has come in; `last` is where it stands."""
 
-    def __init__(self, genesis: Progress, histories: Histories, members: Callable[[int], bytes]) -> None:
-        """`histories` are of the accounts that the rows must lead to, `members` gives ids by number."""
+    def __init__(
+        self,
+        genesis: Progress,
+        histories: Histories,
+        members: Callable[[int], bytes],
+        reached: HandedOver,
+    ) -> None:
+        """`histories` are of the accounts that the rows must lead to, `members` gives ids by number.
+
+        The blocks that recoveries on the way to `reached` go on from must be here.
+        """
         self.last = genesis
+        self._reached = reached
         self._histories = histories
         self._members = members
         self._open: _OpenBlock | None = None
@@ -116,6 +127,10 @@ class ChainProof:
         for what, agrees in agreed.items():
             if not agrees:
                 raise _invalid(height, f"{what} is another")
+        try:
+            check_recovered(self._reached, seal)
+        except InvalidCertificate as error:
+            raise _invalid(height, str(error)) from error
         return block
 
     def _close(self, block: _OpenBlock, rows: dict[bytes, bytes]) -> None:

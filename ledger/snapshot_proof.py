@@ -18,7 +18,7 @@ from ledger.certificate import InvalidCertificate, decode_seal, seal_hash
 from ledger.codec import Malformed, decode
 from ledger.genesis import network_id as network_id_of
 from ledger.genesis_state import genesis_rows
-from ledger.handovers import verify_certified
+from ledger.handovers import HandedOver, certified_by, check_recovered, verify_handovers
 from ledger.receipt import MAX_SEALS
 from ledger.records import Account, MemberRecord, Progress, RegistryRow, encode_record
 from ledger.registry import registry_leaves
@@ -42,7 +42,7 @@ class SnapshotProof:
     def __init__(self, genesis_raw: bytes, manifest: Manifest) -> None:
         """Check the way from genesis to the seal of the snapshot's height; raises SnapshotInvalid."""
         self._manifest = manifest
-        self._seal_raw = certified_seal(genesis_raw, manifest)
+        self._seal_raw, recovered = _certified_seal(genesis_raw, manifest)
         self._histories = Histories()
         self._leaves = bytearray()
         self._registry: dict[bytes, bytes] = {}
@@ -51,7 +51,7 @@ class SnapshotProof:
         self._section = 0
         self._roots: tuple[bytes, bytes] | None = None
         genesis = decode(genesis_rows(genesis_raw)[records.PROGRESS_KEY], Progress)
-        self._chain = ChainProof(genesis, self._histories, self._member)
+        self._chain = ChainProof(genesis, self._histories, self._member, recovered)
 
     def take(self, section: str, items: Sequence[bytes]) -> Taken:
         """The next items of a section; what they come to holds once `finish` has returned.
@@ -150,19 +150,25 @@ def certified_seal(genesis_raw: bytes, manifest: Manifest) -> bytes:
 
     Raises SnapshotInvalid.
     """
+    return _certified_seal(genesis_raw, manifest)[0]
+
+
+def _certified_seal(genesis_raw: bytes, manifest: Manifest) -> tuple[bytes, HandedOver]:
+    """That seal, and to whom the hand-overs lead."""
     if manifest.network_id != network_id_of(genesis_raw):
         raise SnapshotInvalid(
             "manifest", f"it is of the network {manifest.network_id.hex()}, not of this one"
         )
     try:
-        verify_certified(genesis_raw, manifest.handovers, manifest.certificate)
-        _check_seals(manifest)
+        reached = verify_handovers(genesis_raw, manifest.handovers)
+        certified_by(manifest.network_id, reached, manifest.certificate)
+        _check_seals(manifest, reached)
     except (InvalidCertificate, Malformed) as error:
         raise SnapshotInvalid("manifest", f"its certificate doesn't hold: {error}") from error
-    return (*manifest.seals, manifest.certificate.seal)[0]
+    return (*manifest.seals, manifest.certificate.seal)[0], reached
 
 
-def _check_seals(manifest: Manifest) -> None:
+def _check_seals(manifest: Manifest, reached: HandedOver) -> None:
     """From the snapshot's height on each seal must be the parent of the next, up to the certified one."""
     if len(manifest.seals) > MAX_SEALS:
         raise SnapshotInvalid("manifest", f"it carries {len(manifest.seals)} seals, at most {MAX_SEALS}")
@@ -173,4 +179,5 @@ def _check_seals(manifest: Manifest) -> None:
             raise SnapshotInvalid("manifest", f"a seal of height {manifest.height + offset} is missing")
         if parent is not None and seal.parent_seal_hash != parent:
             raise SnapshotInvalid("manifest", f"the seal of height {seal.height} names another parent")
+        check_recovered(reached, seal)
         parent = seal_hash(raw)

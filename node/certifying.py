@@ -6,7 +6,7 @@ It must not know seals that were gathered, nor how blocks are executed.
 from dataclasses import dataclass
 
 from ledger.certificate import Certifiers
-from ledger.handovers import handover_heights, is_passed_over
+from ledger.handovers import handover_heights
 from ledger.records import RETIRED
 from ledger.registry import Registry
 
@@ -44,4 +44,4 @@ class Certifying:
 
     def is_passed_over(self, height: int) -> bool:
         """Whether a recovery passes over this height: a certificate of it would lead nowhere."""
-        return is_passed_over(self.registry, height)
+        return self.registry.is_passed_over(height)

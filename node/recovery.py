@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from consensus.messages import Entry, EntryType, HardState
 from ledger.block import Block, InvalidBlock, decode_block, make_block
 from ledger.bodies import Recover
-from ledger.certificate import certifiers_hash
 from ledger.codec import encode
 from ledger.envelope import Envelope, EnvelopeLimits, decode_envelope, verify_envelope
 from ledger.keys import BadSignature, sign, tagged_hash
@@ -114,11 +113,14 @@ def furthest(positions: Sequence[Position]) -> Position:
     return max(positions, key=lambda each: (each.last_term, each.log_end, each.node))
 
 
-def decision(positions: Sequence[Position], height: int | None = None) -> tuple[Recover, str]:
+def decision(
+    positions: Sequence[Position], height: int | None = None, *, rehearsal: bool = False
+) -> tuple[Recover, str]:
     """The decision to go on with these nodes, and the member whose node makes the recovery block.
 
-    From the end of the furthest log, unless a height is given. Raises RecoveryRefused where that would lose a
-    certified block, or undo an executed one, or where the survivors are on different chains.
+    From the end of the furthest log, unless a height is given; a drill's is marked as a rehearsal. Raises
+    RecoveryRefused where that would lose a certified block, or undo an executed one, or where the survivors
+    are on different chains.
     """
     maker = furthest(positions)
     height = maker.log_end if height is None else height
@@ -139,22 +141,25 @@ def decision(positions: Sequence[Position], height: int | None = None) -> tuple[
     term = max(each.known_term for each in positions) + 1
     voters = tuple(sorted(each.node for each in positions))
     certified = max(each.certified for each in positions)
-    certifiers = certifiers_hash(maker.registry.certifiers_of(voters, height + 1))
-    body = Recover(maker.epoch + 1, height, header_hash, term, voters, certified, certifiers)
+    certifiers = maker.registry.certifiers_recovered(voters, height + 1)
+    body = Recover(maker.epoch + 1, height, header_hash, term, certifiers, certified, rehearsal)
     return body, maker.member
 
 
-def carry_out(survivor: Survivor, envelope_raw: bytes, now_ms: int, boot: bytes) -> Done:
+def carry_out(
+    survivor: Survivor, envelope_raw: bytes, now_ms: int, boot: bytes, *, rehearsal: bool = False
+) -> Done:
     """Let a stopped node go on from the block that the signed decision names; all of it or nothing.
 
     The author's node executes up to that block, cuts its log above it and makes the recovery block. Another
     one cuts its log there, if it has that block, and is bound to the maker in the new term. Blocks that are
-    cut off are kept as evidence. Raises RecoveryRefused, Malformed, and what opening a store raises.
+    cut off are kept as evidence. A drill's decision is carried out on its copies alone: only a drill gives
+    `rehearsal`. Raises RecoveryRefused, Malformed, and what opening a store raises.
     """
     staged = StagedDatabase(survivor.database)
     store = Store.open(staged, survivor.genesis_raw, survivor.node)
     state = State.open(store)
-    envelope, body = _checked_decision(state, envelope_raw)
+    envelope, body = _checked_decision(state, envelope_raw, rehearsal)
     maker, found = _maker(state, envelope, body), position(store, state, survivor.node)
     _check_may_apply(found, body)
     if survivor.node == maker:
@@ -165,7 +170,7 @@ def carry_out(survivor: Survivor, envelope_raw: bytes, now_ms: int, boot: bytes)
     return Done(survivor.node, maker, body.height, body.term, cut)
 
 
-def _checked_decision(state: State, envelope_raw: bytes) -> tuple[Envelope, Recover]:
+def _checked_decision(state: State, envelope_raw: bytes, rehearsal: bool) -> tuple[Envelope, Recover]:
     parameters = state.parameters_at(state.progress.height)
     limits = EnvelopeLimits(parameters.envelope_bytes, parameters.signers)
     envelope = decode_envelope(envelope_raw, limits, RECOVERY_KINDS)
@@ -173,6 +178,11 @@ def _checked_decision(state: State, envelope_raw: bytes) -> tuple[Envelope, Reco
     if not isinstance(body, Recover) or envelope.payload.network_id != state.progress.network_id:
         raise RecoveryRefused(
             "The file is no decision to recover this network.", "Have it proposed again, by a survivor."
+        )
+    if body.rehearsal and not rehearsal:
+        raise RecoveryRefused(
+            "The decision is a drill's rehearsal: it is for the copies of that drill alone.",
+            "Have one proposed in earnest, with `nostro node recover --propose`.",
         )
     if state.progress.epoch >= body.epoch:
         raise RecoveryRefused(
@@ -185,6 +195,7 @@ def _checked_decision(state: State, envelope_raw: bytes) -> tuple[Envelope, Reco
         raise RecoveryRefused(
             f"The decision is not signed well: {error}.", "Have it signed again."
         ) from error
+    _check_registered(state.registry, body)
     rules = RULES[state.registry.rules_at(state.progress.basis_height)]
     outcome, _ = rules.preview(state, envelope, body.height + 1)
     if outcome:
@@ -193,6 +204,17 @@ def _checked_decision(state: State, envelope_raw: bytes) -> tuple[Envelope, Reco
             "Have it proposed again, and signed by more than half of the members.",
         )
     return envelope, body
+
+
+def _check_registered(registry: Registry, body: Recover) -> None:
+    """Who signed it let exactly these keys certify; one that isn't the node's own is no mistake of typing."""
+    for named in body.certifiers.nodes:
+        known = registry.nodes.get(named.node)
+        if known is not None and (known.member, known.key) != (named.member, named.key):
+            raise RecoveryRefused(
+                f"The decision names another member or key for {named.node} than it is registered with.",
+                "Sign none like it, and ask who proposed it: its signers let a stranger's key certify.",
+            )
 
 
 def _maker(state: State, envelope: Envelope, body: Recover) -> str:

@@ -35,27 +35,44 @@ KINDS = {
     21: "set_rules",
     22: "recover",
 }
-SEAL_FIELDS = "format network epoch height header parent outcomes log state certifiers electorate"
-RECOVER_FIELDS = "epoch height header_hash term voters certified_height certifiers_hash"
+SEAL_FIELDS = (
+    "format:int network:32 epoch:int height:int header:32 parent:32 outcomes:32 log:32 state:32 "
+    "certifiers:32 electorate:32"
+)
+RECOVER_FIELDS = (
+    "epoch:int height:int header_hash:32 term:int certifiers:list certified_height:int rehearsal:bool"
+)
 RECOVER = 22
 HEADER_FIELDS = (
-    "format network epoch height term parent time_ms proposer boot rules membership change tx_root tx_count "
-    "body_bytes"
+    "format:int network:32 epoch:int height:int term:int parent:32 time_ms:int proposer:str boot:16 "
+    "rules:int membership:int change:list tx_root:32 tx_count:int body_bytes:int"
 )
-PAYLOAD_FIELDS = "version network tx_id author kind body valid_from_ms valid_until_ms signers"
+PAYLOAD_FIELDS = (
+    "version:int network:32 tx_id:16 author:bytes kind:int body:list valid_from_ms:int valid_until_ms:int "
+    "signers:list"
+)
+TYPES = {"int": int, "bool": bool, "str": str, "bytes": bytes, "list": list}
+MAX_SEALS = 10_000
+MAX_SIGNERS = 64
+MAX_ENVELOPE_BYTES = 65_536
 MAX_INTEGER = 2**63 - 1
 ORDER = ecdsa.NIST256p.order
 ASSET_CODE = re.compile(r"[A-Z0-9]{3,12}\Z")
-MEMBER_ID = re.compile(rb"[a-z0-9-]{1,16}\Z")
+NODE_ID = re.compile(r"[a-z0-9-]{1,32}\Z")
+MEMBER_ID = re.compile(r"[a-z0-9-]{1,16}\Z")
 
 
 class Reached(NamedTuple):
-    """Whose certificates count above a height, in an epoch: (id, member, key) of nodes, and their rule."""
+    """Whose certificates count above a height, in an epoch: (id, member, key) of nodes, and their rule.
+
+    `recovered` are the hashes, by height, of the blocks that recoveries went on from.
+    """
 
     height: int
     epoch: int
     rule: int
     nodes: list[tuple[str, str, bytes]]
+    recovered: dict[int, bytes]
 
 
 class NotProved(Exception):
@@ -103,9 +120,14 @@ def array(value: Value, length: int, what: str) -> list[Value]:
 
 
 def named(fields: str, value: Value, what: str) -> dict[str, Value]:
-    """An array's items under the names of the fields."""
-    names = fields.split()
-    return dict(zip(names, array(value, len(names), what), strict=True))
+    """An array's items under the names of the fields, each of its type: bytes of that length for a number."""
+    pairs = [field.split(":") for field in fields.split()]
+    items = array(value, len(pairs), what)
+    for (name, type_), item in zip(pairs, items, strict=True):
+        if type_.isdigit():
+            bytes_of(item, int(type_), f"{what}: {name}")
+        require(type_.isdigit() or type(item) is TYPES[type_], f"{what}: {name} is of another type")
+    return {name: item for (name, _), item in zip(pairs, items, strict=True)}
 
 
 def bytes_of(value: Value, length: int, what: str) -> bytes:
@@ -131,17 +153,25 @@ def verify_signature(key: Value, digest: bytes, signature: Value, what: str) -> 
     bytes_of(signature, 64, f"{what}: signature")
     s = int.from_bytes(signature[32:], "big")
     require(1 <= s <= ORDER // 2, f"{what}: the signature is not low-S")
+    try:
+        check_point(key, what).verify_digest(signature, digest)
+    except ecdsa.BadSignatureError as error:
+        raise NotProved(f"{what}: bad signature") from error
+
+
+def check_point(key: bytes, what: str) -> ecdsa.VerifyingKey:
+    """Section 2: the key is an uncompressed point on the curve."""
     require(key[0] == 4, f"{what}: the key is not uncompressed")
     try:
-        verifier = ecdsa.VerifyingKey.from_string(key, curve=ecdsa.NIST256p)
-        verifier.verify_digest(signature, digest)
-    except (ecdsa.BadSignatureError, ecdsa.errors.MalformedPointError) as error:
-        raise NotProved(f"{what}: bad signature") from error
+        return ecdsa.VerifyingKey.from_string(key, curve=ecdsa.NIST256p)
+    except ecdsa.errors.MalformedPointError as error:
+        raise NotProved(f"{what}: the key is no point of the curve") from error
 
 
 def climb(leaf: bytes, index: int, size: int, path: Value, root: Value, what: str) -> None:
     """RFC 9162, 2.1.3.2: from a leaf's hash to the root of a tree of `size` leaves."""
     require(0 <= index < size, f"{what}: index {index} of {size}")
+    require(isinstance(path, list), f"{what}: the path is not an array")
     position, last, computed = index, size - 1, leaf
     for sibling in path:
         bytes_of(sibling, 32, f"{what}: path")
@@ -184,8 +214,6 @@ def read_seal(raw: Value, network_id: bytes) -> dict[str, Value]:
     """Section 7: the fields of a seal."""
     seal = named(SEAL_FIELDS, unpack(raw, "seal"), "seal")
     exactly(seal["format"], 1, "seal: format")
-    number(seal["height"], "seal: height")
-    number(seal["epoch"], "seal: epoch")
     require(seal["network"] == network_id, "seal: another network")
     return seal
 
@@ -219,6 +247,9 @@ def read_certifiers(value: Value) -> tuple[int, list[tuple[str, str, bytes]]]:
     certifiers = [tuple(array(node, 3, "certifiers: node")) for node in nodes]
     ids = [node[0] for node in certifiers]
     require(ids == sorted(set(ids)) and ids, "certifiers: not ascending")
+    for node, member, key in certifiers:
+        require(NODE_ID.match(node) and MEMBER_ID.match(member), "certifiers: an id is none")
+        bytes_of(key, 65, "certifiers: key")
     return rule, certifiers
 
 
@@ -229,15 +260,22 @@ def follow_handovers(handovers: Value, reached: Reached, network_id: bytes) -> R
         certificate, certifiers, recovery = array(handover, 3, "hand-over")
         seal, _ = verify_certificate(certificate, reached, network_id)
         require(isinstance(recovery, list) and len(recovery) <= 1, "hand-over: more than one recovery")
-        named, height, epoch = seal["certifiers"], seal["height"], seal["epoch"]
+        hashed, height, epoch, recovered = (
+            seal["certifiers"],
+            seal["height"],
+            seal["epoch"],
+            reached.recovered,
+        )
         for proof in recovery:
             body = read_recovery(proof, seal, network_id)
-            named, height, epoch = body["certifiers_hash"], body["height"], body["epoch"]
+            hashed = tagged_hash(b"certifiers", msgpack.packb(body["certifiers"]))
+            height, epoch = body["height"], body["epoch"]
+            recovered = {**recovered, height: body["header_hash"]}
         digest = tagged_hash(b"certifiers", msgpack.packb(certifiers))
-        require(named == digest, "hand-over: to others than those named")
+        require(hashed == digest, "hand-over: to others than those named")
         following = read_certifiers(certifiers)
         require(recovery or following != (reached.rule, reached.nodes), "hand-over: to the same certifiers")
-        reached = Reached(height, epoch, *following)
+        reached = Reached(height, epoch, *following, recovered)
     return reached
 
 
@@ -249,12 +287,20 @@ def read_recovery(proof: Value, seal: dict[str, Value], network_id: bytes) -> di
     payload = read_envelope(envelope, network_id)
     require(payload["kind"] == RECOVER, "recovery: the decision is another")
     body = named(RECOVER_FIELDS, payload["body"], "recover")
-    for name in ("epoch", "height", "certified_height"):
-        number(body[name], f"recover: {name}")
-    bytes_of(body["certifiers_hash"], 32, "recover: certifiers")
+    rule, nodes = read_certifiers(body["certifiers"])
+    quorum(rule, len(nodes))
+    for place, what in ((1, "member"), (2, "key")):
+        require(
+            len({node[place] for node in nodes}) == len(nodes), f"recover: two certifiers have one {what}"
+        )
+    for node, _, key in nodes:
+        check_point(key, f"recover: {node}")
     require(body["certified_height"] == seal["height"], "recovery: on another certified height")
     require(body["height"] >= seal["height"], "recovery: from below the certified height")
     require(body["epoch"] > seal["epoch"], "recovery: in no later epoch")
+    same = body["height"] != seal["height"] or body["header_hash"] == seal["header"]
+    require(same, "recovery: from another block than the certified one")
+    require(not body["rehearsal"], "recovery: a rehearsal")
     (members,) = array(electorate, 1, "electorate")
     in_favour = [member for member in members if meets(payload["signers"], member)]
     require(2 * len(in_favour) > len(members), "recovery: not signed by more than half of the members")
@@ -274,8 +320,7 @@ def read_header(raw: Value, network_id: bytes) -> dict[str, Value]:
     """Section 6: the fields of a block header."""
     header = named(HEADER_FIELDS, unpack(raw, "header"), "header")
     exactly(header["format"], 1, "header: format")
-    for name in ("epoch", "height", "time_ms", "tx_count"):
-        number(header[name], f"header: {name}")
+    require(NODE_ID.match(header["proposer"]), "header: proposer")
     require(header["network"] == network_id, "header: another network")
     return header
 
@@ -283,11 +328,16 @@ def read_header(raw: Value, network_id: bytes) -> dict[str, Value]:
 def sealed_block(
     header: dict[str, Value],
     header_raw: bytes,
-    seals: list[bytes],
+    seals: Value,
     certificate_seal: bytes,
-    network_id: bytes,
+    recovered: dict[int, bytes],
 ) -> dict[str, Value]:
-    """The block's own seal, from which each seal is the parent of the next, up to the certificate's."""
+    """The block's own seal, from which each seal is the parent of the next, up to the certificate's.
+
+    None is of another block than one that a recovery went on from.
+    """
+    require(isinstance(seals, list) and len(seals) <= MAX_SEALS, f"seals: not an array of up to {MAX_SEALS}")
+    network_id = header["network"]
     raws = [*seals, certificate_seal]
     epoch = header["epoch"]
     for offset, raw in enumerate(raws):
@@ -295,6 +345,8 @@ def sealed_block(
         require(seal["epoch"] >= epoch, "seal: an earlier epoch")
         epoch = seal["epoch"]
         require(seal["height"] == header["height"] + offset, "seal: not of the next height")
+        same = recovered.get(seal["height"], seal["header"]) == seal["header"]
+        require(same, "seal: a recovery went on from another block")
         if offset:
             require(seal["parent"] == tagged_hash(b"seal", raws[offset - 1]), "seal: another parent")
     first = read_seal(raws[0], network_id)
@@ -305,18 +357,20 @@ def sealed_block(
 
 def read_envelope(raw: Value, network_id: bytes) -> dict[str, Value]:
     """Section 4: the signed payload's fields, every signature verified."""
+    require(isinstance(raw, bytes) and len(raw) <= MAX_ENVELOPE_BYTES, "envelope: not bytes, or too many")
     payload_raw, signatures = array(unpack(raw, "envelope"), 2, "envelope")
     payload = named(PAYLOAD_FIELDS, unpack(payload_raw, "payload"), "payload")
     exactly(payload["version"], 1, "payload: version")
     require(payload["network"] == network_id, "payload: another network")
-    bytes_of(payload["tx_id"], 16, "payload: tx_id")
     author = payload["author"]
-    account = isinstance(author, bytes) and len(author) == 21 and author[0] == 0
-    require(account or (isinstance(author, bytes) and MEMBER_ID.match(author)), "payload: author")
-    known = number(payload["kind"], "payload: kind") in KINDS
-    require(isinstance(payload["body"], list) and known, "payload: kind or body")
+    account = len(author) == 21 and author[0] == 0
+    require(account or MEMBER_ID.match(author.decode("latin-1")), "payload: author")
+    require(payload["kind"] in KINDS, "payload: kind")
+    require(payload["valid_from_ms"] < payload["valid_until_ms"], "payload: valid until before it is valid")
     signers = payload["signers"]
+    require(len(signers) <= MAX_SIGNERS, f"payload: more than {MAX_SIGNERS} signers")
     require(signers == sorted(set(signers)) and signers, "payload: signers not strictly ascending")
+    require(isinstance(signatures, list), "envelope: signatures are no array")
     require(len(signatures) == len(signers), "envelope: signatures and signers differ in number")
     digest = tagged_hash(b"envelope", payload_raw)
     for key, signature in zip(signers, signatures, strict=True):
@@ -345,10 +399,10 @@ def verify_receipt(raw: bytes, network_id: bytes) -> dict[str, Value]:
     exactly(format_, 1, "receipt: format")
     require(tagged_hash(b"genesis", genesis_raw) == network_id, "genesis: it is of another network")
     network_name, rule, nodes = read_genesis(genesis_raw)
-    reached = follow_handovers(handovers, Reached(0, 0, rule, nodes), network_id)
+    reached = follow_handovers(handovers, Reached(0, 0, rule, nodes, {}), network_id)
     _, signed_by = verify_certificate(certificate, reached, network_id)
     header = read_header(header_raw, network_id)
-    seal = sealed_block(header, header_raw, seals, certificate[0], network_id)
+    seal = sealed_block(header, header_raw, seals, certificate[0], reached.recovered)
     payload = read_envelope(envelope_raw, network_id)
     transfer = read_transfer(payload["body"]) if KINDS[payload["kind"]] == "transfer" else None
     size = header["tx_count"]
@@ -356,6 +410,9 @@ def verify_receipt(raw: bytes, network_id: bytes) -> dict[str, Value]:
     climb(leaf_hash(envelope_raw), index, size, tx_path, header["tx_root"], "transaction")
     climb(leaf_hash(leaf), index, size, outcome_path, seal["outcomes"], "outcome")
     outcome, duplicate_of = array(unpack(leaf, "outcome"), 2, "outcome")
+    require(isinstance(duplicate_of, list) and len(duplicate_of) <= 1, "outcome: duplicate_of")
+    for place in duplicate_of:
+        named("height:int index:int", place, "outcome: duplicate_of")
     return {
         "network": network_name,
         "height": header["height"],

@@ -14,8 +14,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from ledger.bodies import Body, Recover
 from ledger.codec import Malformed
 from ledger.json_form import Names, parse_hex, payload_bytes_to_json, payload_from_json
+from ledger.parameters import CertificateRule
 from wallet.atomic_file import read_bounded, write_private
 from wallet.errors import PaymentMalformed
 from wallet.payment import Draft, draft_of
@@ -35,7 +37,7 @@ SENTENCES: Mapping[str, str] = {
     "create_asset": "Create the asset {code}, issued by {issuer}, with {scale} decimals.",
     "set_parameters": "Change the network's parameters from the height {from_height} on.",
     "set_membership": "Change which nodes make up the cluster: add and remove those named below.",
-    "recover": "Go on from the block {height} with the voters named below, after the quorum was lost.",
+    "recover": "Go on from the block {height} after the quorum was lost. Certified from then on by:",
     "set_rules": "Follow version {rules} of the rules from the height {from_height} on.",
 }
 
@@ -102,6 +104,7 @@ def describe(draft: Draft) -> list[str]:
     amount = getattr(body, "amount", None)
     return [
         sentence,
+        *_certifiers(body),
         *([] if amount is None else [f"The amount is {amount:,} minor units."]),
         *(f"{key}: {value}" for key, value in words.items()),
         f"network: {draft.network_name}, {form['network_id']}",
@@ -109,6 +112,16 @@ def describe(draft: Draft) -> list[str]:
         f"valid from {_time(payload.valid_from_ms)} until {_time(payload.valid_until_ms)}",
         *(f"signer {key.hex()}: {_signed(draft, key)}" for key in payload.signers),
     ]
+
+
+def _certifiers(body: Body) -> list[str]:
+    """Whose keys a decision to recover lets certify, each to be compared with the node's own."""
+    if not isinstance(body, Recover):
+        return []
+    rule = CertificateRule(body.certifiers.certificate_rule).name.lower()
+    nodes = [f"- {each.node} of {each.member}, key {each.key.hex()}" for each in body.certifiers.nodes]
+    rehearsed = ["A rehearsal: it proves nothing, and is carried out on a drill's copies alone."]
+    return [*nodes, f"by the {rule} rule", *(rehearsed if body.rehearsal else [])]
 
 
 def _check_network(draft: Draft, network: Names | None, network_id: bytes | None) -> None:

@@ -165,7 +165,7 @@ def _take_stock(drill: Rehearsal, journal: Journal) -> Survived:
 def _decide(drill: Rehearsal, journal: Journal, survived: Survived) -> bytes:
     """The decision to recover, signed by as many members as it takes; it is held in memory alone."""
     with journal.step("Sign the decision to recover") as checked:
-        body, author = decision(survived.positions)
+        body, author = decision(survived.positions, rehearsal=True)
         keys = _admin_keys(drill, survived)
         raw = drill.signers.envelope(Wish(author.encode(), Kind.RECOVER, body), keys)
         checked |= {"height": body.height, "header_hash": body.header_hash.hex(), "epoch": body.epoch}
@@ -178,7 +178,7 @@ def _apply(drill: Rehearsal, journal: Journal, survived: Survived, raw: bytes) -
     with journal.step("Carry the decision out on the copies") as checked:
         for node, key in survived.keys.items():
             with opened(drill.data(node), drill.genesis_raw, node, key) as copy:
-                done = carry_out(copy, raw, now_ms(), os.urandom(BOOT_BYTES))
+                done = carry_out(copy, raw, now_ms(), os.urandom(BOOT_BYTES), rehearsal=True)
             checked[node] = "made the recovery block" if done.node == done.maker else f"follows {done.maker}"
 
 
@@ -264,6 +264,7 @@ async def _take_in(
 
 def _stop(drill: Rehearsal, journal: Journal, local: LocalNetwork) -> None:
     with journal.step("Stop the copies") as checked:
+        asyncio.run(_at_rest(drill, local))
         codes = local.stop(drill.timeout_s)
         checked |= codes
         ended = [node for node, code in codes.items() if code]
@@ -272,6 +273,24 @@ def _stop(drill: Rehearsal, journal: Journal, local: LocalNetwork) -> None:
                 f"The copy of {ended[0]} ended with code {codes[ended[0]]}.",
                 "Run the drill again with --keep, and see the log beside its configuration.",
             )
+
+
+async def _at_rest(drill: Rehearsal, local: LocalNetwork) -> None:
+    """Wait until each copy holds the certificate of its newest block, which alone proves a restored store."""
+
+    async def all_certified() -> bool:
+        ports = [operators.admin_port(local.network, node) for node in local.node_ids]
+        reports = await asyncio.gather(*map(operators.report, ports))
+        heights = {height for report in reports for height in (report.stored_height, report.certified_height)}
+        return len(heights) == 1
+
+    try:
+        await wait_until(all_certified, drill.timeout_s, "every copy's newest block is certified")
+    except LocalNetworkError as error:
+        raise CommandError(
+            f"The copies did not certify their newest block within {drill.timeout_s} s.",
+            "Run the drill again with a longer --timeout, or with --keep to see their logs.",
+        ) from error
 
 
 def _audit(drill: Rehearsal, journal: Journal, copies: ProvisionedNetwork, before: Mapping[str, int]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from ledger import fields
+from ledger.certificate import Certifiers
 from ledger.outcome import OUTCOMES
 from ledger.parameters import Parameters
 from ledger.policy import Policy
@@ -23,7 +24,6 @@ _WORDS: Final[tuple[tuple[Any, str], ...]] = (
     (fields.AssetCode, "asset code"),
     (fields.MemberId, "member id"),
     (fields.NodeId, "node id"),
-    (fields.NodeIds, "node ids, ascending"),
     (fields.OptionalNodeId, "node id, optional"),
     (fields.DisplayName, "display name"),
     (fields.HostPort, "host:port"),
@@ -32,6 +32,7 @@ _WORDS: Final[tuple[tuple[Any, str], ...]] = (
     (bool, "true or false"),
     (Policy, "policy"),
     (Parameters, "parameters"),
+    (Certifiers, "certificate rule, and node id, member id, public key of each, ascending"),
 )
 
 

@@ -10,11 +10,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
+from msgspec.structs import replace
+
 from ledger.bodies import Flag
 from ledger.codec import MAX_INTEGER, Record
 from ledger.draft import Draft
 from ledger.records import LEARNER, NO_HISTORY, RETIRED, VOTING, Account, AssetRecord, HistoryRow
-from ledger.registry import Registry
+from ledger.registry import Registry, electorate_of
 from ledger.rules.base import InvariantViolated
 from ledger.schedule import LOOK_BACK
 
@@ -197,22 +199,40 @@ def check_registry(before: Registry, after: Registry, height: int) -> None:
                 raise InvariantViolated("registry_only_grows", f"{what} {name}")
     if [member.number for member in after.members.values()] != list(range(len(after.members))):
         raise InvariantViolated("numbers_follow", "members")
+    check_schedules(before, after, height)
+    check_membership(before, after, height)
+    check_certifiers(before, after, height)
+    check_electorates(before, after, height)
+
+
+def _is_recovery(after: Registry, height: int) -> bool:
+    return height in after.recoveries
+
+
+def check_schedules(before: Registry, after: Registry, height: int) -> None:
+    """What is in force within the look-back stands; only a recovery voids decisions at once.
+
+    It may bend the rule of certificates too, by which no block is judged.
+    """
+    is_recovery = _is_recovery(after, height)
     for what in ("parameters", "rules", "membership_decisions"):
-        if what == "membership_decisions" and _is_recovery(after, height):
+        if what == "membership_decisions" and is_recovery:
             continue
         in_force = [
             [entry for entry in getattr(registry, what).entries if entry[0] < height + LOOK_BACK]
             for registry in (before, after)
         ]
+        if what == "parameters" and is_recovery:
+            in_force = [_apart_from_rule(registry, height) for registry in (before, after)]
         if in_force[0] != in_force[1]:
             raise InvariantViolated("look_back_is_kept", f"{what} before height {height + LOOK_BACK}")
-    check_membership(before, after, height)
-    check_certifiers(before, after, height)
 
 
-def _is_recovery(after: Registry, height: int) -> bool:
-    """Only a recovery takes effect at its own height."""
-    return after.membership_decisions.entries[-1][0] == height
+def _apart_from_rule(registry: Registry, height: int) -> list[object]:
+    """The parameters' past, and those of each height of the look-back without their rule."""
+    past = [entry for entry in registry.parameters.entries if entry[0] < height]
+    coming = [registry.parameters_at(height + ahead) for ahead in range(LOOK_BACK)]
+    return [*past, *(replace(parameters, certificate_rule=0) for parameters in coming)]
 
 
 def check_membership(before: Registry, after: Registry, height: int) -> None:
@@ -231,7 +251,8 @@ def check_membership(before: Registry, after: Registry, height: int) -> None:
         was = before.nodes.get(node.id)
         if (left or (was is not None and was.status == RETIRED)) and node.status != RETIRED:
             raise InvariantViolated("retired_for_ever", f"node {node.id}")
-    changed = members != before.membership.membership
+    # A recovery is a change even where the same nodes vote on.
+    changed = members != before.membership.membership or _is_recovery(after, height)
     if record.version != before.membership.version + changed or (changed and record.changed_height != height):
         raise InvariantViolated("changes_are_counted", f"membership version {record.version}")
 
@@ -243,6 +264,17 @@ def check_certifiers(before: Registry, after: Registry, height: int) -> None:
         raise InvariantViolated("registry_only_grows", "certifiers")
     if after.certifiers_at(height + 1) != after.certifiers_after(height):
         raise InvariantViolated("certifiers_are_noted", f"height {height + 1}")
+
+
+def check_electorates(before: Registry, after: Registry, height: int) -> None:
+    """The electorate noted is that of the members; recoveries are added to, by this height's alone."""
+    if after.electorates[: len(before.electorates)] != before.electorates:
+        raise InvariantViolated("registry_only_grows", "electorates")
+    if after.electorate_at(height) != electorate_of(after.members):
+        raise InvariantViolated("electorates_are_noted", f"height {height}")
+    earlier = {at: recovery for at, recovery in after.recoveries.items() if at != height}
+    if earlier != before.recoveries:
+        raise InvariantViolated("registry_only_grows", "recoveries")
 
 
 def check_whole(accounts: Iterable[Account]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""recover: after a lost quorum the members name the block to go on from, and who votes from there.
+"""recover: after a lost quorum the members name the block to go on from, and who certifies from there.
 
 It stands alone in a recovery block (ledger/recovery.py), whose header must agree with it; submitted like any
 other transaction it is refused. Must not know other kinds.
@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from ledger import bodies
+from msgspec.structs import replace
+
+from ledger import bodies, schedule
 from ledger.bodies import Recover
 from ledger.draft import Draft, Touch
 from ledger.envelope import Envelope
 from ledger.membership import Decision
 from ledger.outcome import Outcome
-from ledger.parameters import BYZANTINE_LEAST_CERTIFIERS, CertificateRule
+from ledger.parameters import BYZANTINE_LEAST_CERTIFIERS, CertificateRule, Parameters
 from ledger.records import RETIRED, RecoveryRecord, Schedule
 from ledger.rules.base import Kind
 from ledger.rules.v1 import governance
+from ledger.schedule import with_entry
 from ledger.view import View
 
 
@@ -34,9 +37,11 @@ def authorise(view: View, envelope: Envelope, body: Recover) -> Outcome:
 
 
 def check(view: View, envelope: Envelope, body: Recover, height: int) -> Outcome:
-    """It is for the next block; the voters are of the cluster, one a member, and enough for certificates."""
+    """It is for the next block, on a certified height that counts; the certifiers are of the cluster, as they
+    are registered, under the rule in force where they are enough for it.
+    """
     registry = view.registry
-    if body.height + 1 != height:
+    if body.height + 1 != height or registry.is_passed_over(body.certified_height):
         return Outcome.VERSION_MISMATCH
     nodes = [registry.nodes.get(node) for node in body.voters]
     if any(node is None for node in nodes):
@@ -46,11 +51,8 @@ def check(view: View, envelope: Envelope, body: Recover, height: int) -> Outcome
         return Outcome.NODE_RETIRED
     if any(node.id not in registry.membership.membership for node in found):
         return Outcome.NODE_NOT_IN_MEMBERSHIP
-    if len({node.member for node in found}) != len(found):
-        return Outcome.MEMBER_HAS_VOTING_NODE
-    rules = {parameters.certificate_rule for parameters in registry.parameters_from(height)}
-    few = CertificateRule.BYZANTINE in rules and len(found) < BYZANTINE_LEAST_CERTIFIERS
-    return Outcome.TOO_FEW_VOTERS if few else Outcome.EXECUTED
+    agree = body.certifiers == registry.certifiers_recovered(body.voters, height)
+    return Outcome.EXECUTED if agree else Outcome.VERSION_MISMATCH
 
 
 def apply(draft: Draft, envelope: Envelope, body: Recover) -> tuple[Touch, ...]:
@@ -58,11 +60,33 @@ def apply(draft: Draft, envelope: Envelope, body: Recover) -> tuple[Touch, ...]:
     decided = draft.registry.membership_decisions
     # A decision for later gives way here at once, so that the newest is the last to take effect.
     void = tuple((min(from_height, draft.height), decision) for from_height, decision in decided.entries)
-    schedule = Schedule(decided.version + 1, (*void, (draft.height, Decision())))
+    decisions = Schedule(decided.version + 1, (*void, (draft.height, Decision())))
     recovery = RecoveryRecord(body.certified_height, envelope.raw)
-    registry = draft.registry.with_membership_decisions(schedule)
+    registry = draft.registry.with_membership_decisions(decisions)
+    if len(body.voters) < BYZANTINE_LEAST_CERTIFIERS:
+        registry = registry.with_parameters(_by_majority(registry.parameters, draft.height))
     draft.registry = registry.with_recovery(draft.height, recovery)
     return ()
+
+
+def _by_majority(scheduled: Schedule[Parameters], height: int) -> Schedule[Parameters]:
+    """The parameters with the rule of the majority from `height` on, where another was to be in force.
+
+    Nothing else of them changes: blocks are judged by them up to 64 heights before this one is executed.
+    """
+    entries = with_entry(scheduled.entries, height, schedule.at(scheduled.entries, height))
+    bent = tuple(
+        (
+            from_height,
+            replace(value, certificate_rule=CertificateRule.MAJORITY.value)
+            if from_height >= height
+            else value,
+        )
+        for from_height, value in entries
+    )
+    if all(schedule.at(scheduled.entries, from_height) == value for from_height, value in bent):
+        return scheduled
+    return Schedule(scheduled.version + 1, bent)
 
 
 KIND: Final = Kind(
@@ -76,8 +100,6 @@ KIND: Final = Kind(
         Outcome.UNKNOWN_NODE,
         Outcome.NODE_RETIRED,
         Outcome.NODE_NOT_IN_MEMBERSHIP,
-        Outcome.MEMBER_HAS_VOTING_NODE,
-        Outcome.TOO_FEW_VOTERS,
     ),
     authorise=authorise,
     check=check,

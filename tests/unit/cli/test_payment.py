@@ -57,7 +57,7 @@ def test_a_decision_to_recover_is_carried_out_and_not_submitted(
 ) -> None:
     """Once all have signed, the next step is on the survivors' stores: no node runs that could take it."""
     path = tmp_path / "decision.json"
-    body = Recover(1, 5, bytes(32), 9, ("node-alpha",), 4, bytes(32))
+    body = Recover(1, 5, bytes(32), 9, sample.certifiers_of(["node-alpha"]), 4, rehearsal=False)
     names, keys = from_genesis(sample.genesis_raw()), [keystore.public_keys()["admin"]]
     write_draft(path, build_draft(names, new_id(), Wish(b"beta", Kind.RECOVER, body), keys, 60))
     signed = nostro("payment", "sign", path, "--signer", "admin", "--yes")

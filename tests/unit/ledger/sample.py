@@ -253,6 +253,7 @@ def recovery(
     certified_height: int = 1,
     nodes: Sequence[str] = ("node-gamma",),
     signers: Sequence[int] = (10, 30),
+    builds_on: int | None = None,
     **changes: Any,
 ) -> Handover:
     """The members of these admin keys let these nodes go on, a height above the certified one."""
@@ -262,9 +263,9 @@ def recovery(
         height=certified_height + 1,
         header_hash=bytes(32),
         term=9,
-        voters=tuple(sorted(nodes)),
-        certified_height=certified_height,
-        certifiers_hash=certifiers_hash(following),
+        certifiers=following,
+        certified_height=builds_on or certified_height,
+        rehearsal=False,
     )
     raw = payload(
         msgspec_replace(body, **changes), kind=Kind.RECOVER, author=b"alpha", number=9, signers=signers

@@ -25,11 +25,19 @@ from ledger.bodies import (
 from ledger.codec import Malformed, Record, decode, encode
 from ledger.parameters import DEFAULT_PARAMETERS
 from ledger.policy import single_key
-from tests.unit.ledger.sample import public_key
+from tests.unit.ledger.sample import certifiers_of, public_key
 
 ACCOUNT = b"\x00" + b"a" * 20
 POLICY = single_key(public_key(1))
 OFF_CURVE = [1, [[b"\x04" + bytes(64), 1]]]
+
+
+def _node(node: str, member: str, key: int) -> list[object]:
+    return [node, member, public_key(key)]
+
+
+A_1, B_1 = _node("a-1", "a", 1), _node("b-1", "b", 2)
+FOUR = [_node(name, name, number) for number, name in enumerate("abcd", 1)]
 
 EXAMPLES: dict[int, Record] = {
     Kind.OPEN_ACCOUNT: OpenAccount("EUR", POLICY, (bytes(32),)),
@@ -42,7 +50,7 @@ EXAMPLES: dict[int, Record] = {
     Kind.SET_NODE: SetNode("node-1", "beta", public_key(1), "beta.example:7000", 0),
     Kind.CREATE_ASSET: CreateAsset("USD", 2, "beta", POLICY),
     Kind.SET_PARAMETERS: SetParameters(DEFAULT_PARAMETERS, 100, 1),
-    Kind.RECOVER: Recover(1, 70, bytes(32), 3, ("a-1", "b-1"), 69, bytes(32)),
+    Kind.RECOVER: Recover(1, 70, bytes(32), 3, certifiers_of(["node-alpha"]), 69, rehearsal=False),
     Kind.SET_RULES: SetRules(2, 100, 1),
     Kind.SET_MEMBERSHIP: SetMembership(("node-2",), True, ("node-1",), 1),
 }
@@ -112,10 +120,17 @@ def _with(kind: Kind, place: int, value: object) -> bytes:
         (Kind.CREATE_ASSET, 1, 18, 19),
         (Kind.CREATE_ASSET, 3, [1, [[public_key(1), 1]]], OFF_CURVE),
         (Kind.SET_PARAMETERS, 0, [1, 2, 3, 4, 5], [1, 2, 3, 4]),
-        (Kind.RECOVER, 4, ["a-1"], []),
-        (Kind.RECOVER, 4, ["a-1", "b-1"], ["b-1", "a-1"]),
-        (Kind.RECOVER, 4, ["a-1", "b-1"], ["a-1", "a-1"]),
+        (Kind.RECOVER, 4, [0, [A_1]], [0, []]),
+        (Kind.RECOVER, 4, [0, [A_1, B_1]], [0, [B_1, A_1]]),
+        (Kind.RECOVER, 4, [0, [A_1, B_1]], [0, [A_1, A_1]]),
+        (Kind.RECOVER, 4, [0, [A_1, B_1]], [0, [A_1, _node("b-1", "a", 2)]]),
+        (Kind.RECOVER, 4, [0, [A_1, B_1]], [0, [A_1, _node("b-1", "b", 1)]]),
+        (Kind.RECOVER, 4, [0, [A_1, B_1]], [2, [A_1, B_1]]),
+        (Kind.RECOVER, 4, [0, [A_1, B_1]], [1, [A_1, B_1]]),
+        (Kind.RECOVER, 4, [1, FOUR], [1, FOUR[:3]]),
+        (Kind.RECOVER, 4, [0, [A_1]], [0, [["a-1", "a", b"\x04" + bytes(64)]]]),
         (Kind.RECOVER, 2, bytes(32), bytes(31)),
+        (Kind.RECOVER, 6, True, 1),
         (Kind.SET_RULES, 0, 1, 0),
         (Kind.SET_RULES, 0, 65_535, 65_536),
         (Kind.SET_MEMBERSHIP, 0, ["n" * 32], ["n" * 33]),

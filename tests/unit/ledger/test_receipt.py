@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from ledger import receipt as receipt_module
 from ledger.codec import encode
 from ledger.receipt import MAX_SEALS, ReceiptInvalid, verify_receipt
+from scripts import verify_receipt as script
 from tests.unit.ledger import sample
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "verify_receipt.py"
@@ -33,6 +34,7 @@ SCRIPT = Path(__file__).parents[3] / "scripts" / "verify_receipt.py"
     CERTIFICATE,
 ) = range(11)
 RECEIPT = sample.receipt()
+ALONE = sample.receipt(index=0, size=1, later=0)
 RECOVERED = sample.receipt(handovers=[sample.recovery()], signers=("node-gamma",), epoch=1)
 HANDED_OVER = sample.receipt(handovers=sample.HANDED_OVER, signers=("node-delta",))
 
@@ -192,11 +194,14 @@ def _twice(handovers: Any) -> object:
     [
         (_recovery(signers=(10,)), "not signed by more than half of the members"),
         (_recovery(signers=(10, 11)), "not signed by more than half of the members"),
-        (_recovery(certified_height=2), "does not follow|builds on|epoch"),
+        (_recovery(builds_on=2), "builds on height 2"),
         (_recovery(epoch=0), "builds on height 1"),
         (_recovery(epoch=2), "is of epoch 1, not 2"),
         (_recovery(height=3), "does not follow on the hand-over at height 3"),
-        (_recovery(certifiers_hash=bytes(32)), "to other certifiers"),
+        (_recovery(certifiers=sample.certifiers_of(["node-alpha"])), "to other certifiers"),
+        (_recovery(rehearsal=True), "its decision is a rehearsal's"),
+        (_recovery(header_hash=bytes(range(32))), "goes on from another block 2"),
+        (_recovery(height=1, header_hash=bytes(range(32))), "goes on from another block 1"),
         (_changed(HANDOVERS, _other_electorate, RECOVERED), "other members than the seal names"),
         (_changed(HANDOVERS, _unsigned, RECOVERED), "its decision"),
         (_changed(HANDOVERS, _unproved, RECOVERED), "to other certifiers"),
@@ -265,6 +270,66 @@ def test_no_changed_byte_passes_the_stand_alone_script(position: int, change: in
     assert (answer.returncode, answer.stderr[:11]) == (1, "not proved:")
 
 
+def _verdicts(raw: bytes) -> tuple[bool, bool]:
+    """Whether the ledger takes the receipt, and whether the script does."""
+    try:
+        verify_receipt(raw, sample.network())
+    except ReceiptInvalid:
+        ledger = False
+    else:
+        ledger = True
+    try:
+        script.verify_receipt(raw, sample.network())
+    except (script.NotProved, TypeError, ValueError):
+        return ledger, False
+    return ledger, True
+
+
+def _spoil(value: Any, data: st.DataObject) -> object:
+    """The value with one thing in it, at whatever depth, replaced by one that is often of another type."""
+    if isinstance(value, list) and value and data.draw(st.booleans()):
+        place = data.draw(st.integers(0, len(value) - 1))
+        return [*value[:place], _spoil(value[place], data), *value[place + 1 :]]
+    if isinstance(value, list) and value:
+        return data.draw(st.sampled_from([value[1:], value[:-1], [*value, value[-1]], value[::-1], b"", ""]))
+    others = ["", b"", [], 0, 1, 2, True, False, 2**63 - 1, 2**63, "a-1", bytes(32), bytes(65), [[]], [0]]
+    return data.draw(st.sampled_from([*others, value]))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_ledger_and_script_agree(data: st.DataObject) -> None:
+    """Whatever is in a receipt's place of something, an empty array's too, both say the same of it."""
+    spoilt = _spoil(msgpack.unpackb(data.draw(st.sampled_from((ALONE, HANDED_OVER, RECOVERED))).raw), data)
+    ledger, script_ = _verdicts(bytes(msgpack.packb(spoilt)))
+    assert ledger == script_
+
+
+def _resigned(change: Callable[[list[Any]], object]) -> bytes:
+    """The receipt across a recovery, with another payload of its decision, signed and handed over to."""
+    fields = msgpack.unpackb(RECOVERED.raw)
+    handover = fields[HANDOVERS][0]
+    payload = change(msgpack.unpackb(msgpack.unpackb(handover[2][0][1])[0]))
+    handover[2][0][1] = sample.signed(bytes(msgpack.packb(payload)), (10, 30))
+    if (
+        isinstance(payload, list)
+        and len(payload) > 5
+        and isinstance(payload[5], list)
+        and len(payload[5]) > 4
+    ):
+        handover[1] = payload[5][4]
+    return bytes(msgpack.packb(fields))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_ledger_and_script_agree_on_decisions(data: st.DataObject) -> None:
+    """Also on what the members sign, well or badly formed: a decision's every field, and its validity."""
+    assert _verdicts(_resigned(lambda payload: payload)) == (True, True)
+    ledger, script_ = _verdicts(_resigned(lambda payload: _spoil(payload, data)))
+    assert ledger == script_
+
+
 def test_true_is_no_number_for_the_stand_alone_script(tmp_path: Path) -> None:
     """Python takes True for 1; the formats, and so the script, do not."""
     for place in (FORMAT, INDEX):
@@ -297,6 +362,10 @@ def test_number_of_seals_at_its_boundary(monkeypatch: pytest.MonkeyPatch) -> Non
     """As many seals as the limit says, and not one more; the limit is made small here to be reached."""
     assert MAX_SEALS == 10_000
     monkeypatch.setattr(receipt_module, "MAX_SEALS", 2)
+    assert script.MAX_SEALS == MAX_SEALS
+    monkeypatch.setattr(script, "MAX_SEALS", 2)
     assert verify_receipt(sample.receipt(later=2).raw, sample.network()).certified_height == 3
+    assert _verdicts(sample.receipt(later=2).raw) == (True, True)
     with pytest.raises(ReceiptInvalid, match="more than 2 seals"):
         verify_receipt(sample.receipt(later=3).raw, sample.network())
+    assert _verdicts(sample.receipt(later=3).raw) == (False, False)

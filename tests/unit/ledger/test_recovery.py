@@ -19,20 +19,21 @@ from ledger.block import (
     encode_block,
     make_block,
 )
-from ledger.bodies import Recover, SetMember, SetMembership, SetNode
-from ledger.certificate import certifiers_hash, decode_certificate, decode_seal
+from ledger.bodies import Recover, SetMember, SetMembership, SetNode, SetParameters
+from ledger.certificate import Certifier, decode_certificate, decode_seal
 from ledger.codec import encode
 from ledger.handovers import (
     Handover,
     HandoverMissing,
     handover_heights,
     handovers_below,
-    is_passed_over,
     verify_certified,
     verify_handovers,
 )
 from ledger.keys import sign
 from ledger.membership import Decision, Membership
+from ledger.outcome import Outcome
+from ledger.parameters import DEFAULT_PARAMETERS, CertificateRule
 from ledger.records import RETIRED, VOTING
 from ledger.recovery import check_recovery, is_recovery, recovery_change
 from ledger.rules import RULES
@@ -45,6 +46,7 @@ from tests.unit.ledger.rules.world import (
     NODE,
     TELLER,
     World,
+    genesis,
     policy,
     private_key,
     public_key,
@@ -52,6 +54,8 @@ from tests.unit.ledger.rules.world import (
 
 SIGNERS = (ADMIN["alpha"], ADMIN["beta"])
 NEW_ADMIN = 51
+FOUR = ("alpha", "beta", "central", "delta")
+MOST = tuple(ADMIN[name] for name in FOUR[:3])
 
 
 def _world() -> World:
@@ -65,13 +69,10 @@ def _world() -> World:
     return world
 
 
-def _body(world: World, **changes: Any) -> Recover:
+def _body(world: World, voters: Sequence[str] = ("alpha-1",), **changes: Any) -> Recover:
     parent = world.state.parent
-    voters = changes.get("voters", ("alpha-1",))
-    known = [voter for voter in voters if voter in world.state.registry.nodes]
-    certifiers = world.state.registry.certifiers_of(known, parent.height + 1)
-    body = Recover(1, parent.height, parent.hash, 9, voters, 2, certifiers_hash(certifiers))
-    return replace(body, **changes)
+    certifiers = world.state.registry.certifiers_recovered(voters, parent.height + 1)
+    return replace(Recover(1, parent.height, parent.hash, 9, certifiers, 2, rehearsal=False), **changes)
 
 
 def _recovery(
@@ -176,7 +177,7 @@ def test_the_decision_hands_over_from_a_certified_height() -> None:
     world.block()
     (handover,) = handovers = _handed_over(world, (1, 2, 3))
     assert decode_seal(handover.certificate.seal).height == 2
-    assert verify_handovers(world.genesis_raw, handovers) == (3, 1, world.state.certifiers)
+    assert verify_handovers(world.genesis_raw, handovers)[:3] == (3, 1, world.state.certifiers)
     certificate = decode_certificate(certified(world.seals[4], ("alpha-1",)))
     assert verify_certified(world.genesis_raw, handovers, certificate).height == 5
     assert handover_heights(world.state.registry, 3) == ()
@@ -190,14 +191,80 @@ def test_a_second_recovery_passes_over_the_first() -> None:
     _execute(world, _recovery(world, _body(world, voters=("alpha-1", "beta-1"))))
     second = _body(world, epoch=2, term=10)
     _execute(world, _recovery(world, second))
-    assert verify_handovers(world.genesis_raw, _handed_over(world, (2,))) == (4, 2, world.state.certifiers)
-    assert [is_passed_over(world.state.registry, height) for height in range(1, 6)] == [
+    assert verify_handovers(world.genesis_raw, _handed_over(world, (2,)))[:3] == (
+        4,
+        2,
+        world.state.certifiers,
+    )
+    assert [world.state.registry.is_passed_over(height) for height in range(1, 6)] == [
         False,
         False,
         True,
         True,
         False,
     ]
+
+
+def test_the_same_voters_recover_twice() -> None:
+    """Nobody need be lost: all go on where certifying was stuck; and a sole survivor may go on once more."""
+    world = _world()
+    for epoch, voters in enumerate((("alpha-1", "beta-1", "central-1"), ("alpha-1",), ("alpha-1",)), 1):
+        body = _body(world, voters, epoch=epoch, term=9 + epoch)
+        version = world.state.registry.membership.version
+        _execute(world, _recovery(world, body))
+        record = world.state.registry.membership
+        assert (record.membership, record.version) == (Membership(voters), version + 1)
+    assert verify_handovers(world.genesis_raw, _handed_over(world, (2,))).epoch == 3
+
+
+def test_nothing_builds_on_a_height_that_is_passed_over() -> None:
+    """Its certificate would never be asked for, and nothing be certified again."""
+    world = _world()
+    _execute(world, _recovery(world, _body(world)))
+    on_it = _body(world, epoch=2, term=10, certified_height=3)
+    with pytest.raises(InvalidBlock, match="version_mismatch"):
+        _execute(world, _recovery(world, on_it))
+    _execute(world, _recovery(world, replace(on_it, certified_height=4)))
+
+
+def _byzantine() -> World:
+    """Height 2: four banks by the byzantine rule, which is decided on anew for height 80, with 20 signers."""
+    rule = replace(DEFAULT_PARAMETERS, certificate_rule=CertificateRule.BYZANTINE.value)
+    world = World(genesis(FOUR, rule))
+    world.block(term=1)
+    body = SetParameters(replace(rule, signers=20), 80, 1)
+    world.block(world.envelope("alpha", body, MOST, signed=True))
+    return world
+
+
+def test_too_few_for_the_byzantine_rule_go_on_by_majority() -> None:
+    """The rule gives way at the recovery, and what was decided for later too; nothing else of it does."""
+    world = _byzantine()
+    body = _body(world, ("alpha-1", "beta-1"), certified_height=1)
+    _execute(world, _recovery(world, body, signers=MOST))
+    registry = world.state.registry
+    found = [registry.parameters_at(height) for height in (2, 3, 79, 80)]
+    assert [(each.certificate_rule, each.signers) for each in found] == [(1, 16), (0, 16), (0, 16), (0, 20)]
+    assert registry.parameters.version == 3
+    assert world.state.certifiers.quorum() == 2
+    held = {1: certified(world.seals[0], ("alpha-1", "beta-1", "central-1"))}
+    handovers = handovers_below(registry, 3, held.get)
+    assert verify_handovers(world.genesis_raw, handovers).certifiers == body.certifiers
+    again = SetParameters(replace(found[-1], certificate_rule=1), 90, 3)
+    world.term = 9
+    assert world.outcome("alpha", again, *MOST) is Outcome.TOO_FEW_VOTERS
+
+
+def test_enough_for_the_byzantine_rule_keep_it() -> None:
+    """Four survivors certify by it; a decision that names the rule of the majority is not for them."""
+    world = _byzantine()
+    body = _body(world, tuple(f"{name}-1" for name in FOUR), certified_height=1)
+    bent = replace(body, certifiers=replace(body.certifiers, certificate_rule=0))
+    with pytest.raises(InvalidBlock, match="version_mismatch"):
+        _execute(world, _recovery(world, bent, signers=MOST))
+    _execute(world, _recovery(world, body, signers=MOST))
+    assert world.state.certifiers.quorum() == 3
+    assert world.state.registry.parameters.version == 2
 
 
 def test_a_change_of_voters_whose_end_is_never_certified_is_passed_over() -> None:
@@ -215,7 +282,7 @@ def test_a_change_of_voters_whose_end_is_never_certified_is_passed_over() -> Non
     _execute(world, _recovery(world, _body(world, certified_height=certified_height)))
     assert world.state.registry.nodes["central-1"].status == RETIRED
     (handover,) = _handed_over(world, (certified_height,))
-    assert verify_handovers(world.genesis_raw, [handover]) == (left, 1, world.state.certifiers)
+    assert verify_handovers(world.genesis_raw, [handover])[:3] == (left, 1, world.state.certifiers)
     assert not world.state.registry.membership_pending(left + 1)
 
 
@@ -252,6 +319,14 @@ def test_the_members_of_now_and_of_the_certified_height_decide(
         _execute(world, block)
 
 
+def _named(world: World, other: tuple[str, str, int]) -> Recover:
+    """A decision for alpha's node and another one, of this id, member and key."""
+    body = _body(world)
+    node, member, key = other
+    nodes = (*body.certifiers.nodes, Certifier(node, member, public_key(key)))
+    return replace(body, certifiers=replace(body.certifiers, nodes=nodes))
+
+
 REFUSED: list[tuple[str, Callable[[World], Block]]] = [
     ("another block or epoch", lambda w: _recovery(w, _body(w, epoch=2))),
     ("another block or epoch", lambda w: _recovery(w, _body(w, height=2))),
@@ -264,9 +339,13 @@ REFUSED: list[tuple[str, Callable[[World], Block]]] = [
     ("beta-1 does not vote", lambda w: _recovery(w, _body(w), proposer="beta-1")),
     ("its decision: the signature", lambda w: _recovery(w, _body(w), signed=False)),
     ("refused: policy_not_met", lambda w: _recovery(w, _body(w), signers=SIGNERS[:1])),
-    ("refused: unknown_node", lambda w: _recovery(w, _body(w, voters=("alpha-1", "beta-9")))),
-    ("refused: node_not_in_membership", lambda w: _recovery(w, _body(w, voters=("alpha-1", "alpha-2")))),
-    ("is for other certifiers", lambda w: _recovery(w, _body(w, certifiers_hash=bytes(32)))),
+    ("refused: unknown_node", lambda w: _recovery(w, _named(w, ("beta-9", "beta", 60)))),
+    (
+        "refused: node_not_in_membership",
+        lambda w: _recovery(w, _body(w, voters=("alpha-2",)), proposer="alpha-2"),
+    ),
+    ("refused: version_mismatch", lambda w: _recovery(w, _named(w, ("beta-1", "beta", 60)))),
+    ("refused: version_mismatch", lambda w: _recovery(w, _named(w, ("beta-1", "gamma", NODE["beta-1"])))),
     ("membership_version is 2", lambda w: _recovery(w, _body(w), membership_version=2)),
 ]
 

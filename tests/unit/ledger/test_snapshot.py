@@ -12,13 +12,14 @@ from msgspec.structs import replace
 
 from ledger.block import Header
 from ledger.bodies import OpenAccount, SetPolicy, Transfer
-from ledger.certificate import decode_certificate, decode_seal, encode_seal
+from ledger.certificate import decode_certificate, decode_seal, encode_seal, seal_hash
 from ledger.codec import Record, decode, encode
-from ledger.handovers import Handover
+from ledger.genesis_state import genesis_rows
+from ledger.handovers import HandedOver, Handover
 from ledger.keys import account_id
 from ledger.merkle import Frontier
 from ledger.outcome import Outcome
-from ledger.records import Account, HistoryRow, RegistryRow
+from ledger.records import PROGRESS_KEY, Account, HistoryRow, Progress, RegistryRow
 from ledger.snapshot import (
     ACCOUNTS,
     CHAIN,
@@ -36,6 +37,7 @@ from ledger.snapshot import (
     pack_chunks,
     unpack_chunk,
 )
+from ledger.snapshot_chain import ChainProof
 from ledger.snapshot_history import Histories, HistoryBroken
 from ledger.snapshot_proof import SnapshotProof, certified_seal
 from ledger.state import State
@@ -154,6 +156,31 @@ def test_certifiers_are_those_that_the_handovers_lead_to() -> None:
             certified_seal(genesis_raw, handed_over(3, handovers))
     with pytest.raises(SnapshotInvalid, match="does not follow on the hand-over at height 2"):
         certified_seal(genesis_raw, handed_over(2))
+
+
+def test_a_recovery_and_a_snapshot_are_of_one_chain(items: Items) -> None:
+    """The block that a recovery on the way goes on from is the snapshot's own, in its seals and its chain."""
+    alone = sample.recovery(header_hash=bytes(range(32)))
+    seals = [sample.seal(2), sample.seal(3, parent=seal_hash(sample.seal(2)), epoch=1)]
+    manifest = Manifest(
+        1,
+        sample.network(),
+        2,
+        (alone,),
+        (seals[0],),
+        sample.certificate(seals[1], ["node-gamma"]),
+        (),
+    )
+    with pytest.raises(SnapshotInvalid, match="goes on from another block 2"):
+        certified_seal(sample.genesis_raw(), manifest)
+    assert certified_seal(sample.genesis_raw(), replace(manifest, handovers=(sample.recovery(),))) == seals[0]
+
+    genesis = decode(genesis_rows(chain().genesis_raw)[PROGRESS_KEY], Progress)
+    blocks = [item for item in items[CHAIN] if is_block(item)]
+    reached = HandedOver(1, 1, sample.certifiers(), {1: bytes(32)})
+    proof = ChainProof(genesis, Histories(), lambda number: b"", reached)
+    with pytest.raises(SnapshotInvalid, match="block 1: a recovery goes on from another block 1"):
+        proof.take(blocks[:1], {})
 
 
 def spoiled_lists(items: Items) -> Iterator[tuple[str, Items]]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec.structs import replace
 
 from ledger.block import decode_block
 from ledger.bodies import Kind, Recover
+from ledger.certificate import Certifier, Certifiers
+from ledger.codec import decode
+from ledger.keys import public_bytes
 from ledger.outcome import Outcome
 from ledger.state import State
-from node.introductions import introduce, introduced
+from node.introductions import Introduction, introduce, introduced
 from node.records import EVIDENCE
 from node.recovery import Done, Position, RecoveryRefused, Survivor, carry_out, decision, furthest, position
 from node.results import Stage
@@ -69,7 +73,7 @@ def test_the_survivor_goes_on_alone() -> None:
     assert height == again.driver.certified_height == found.log_end + 3
     proof = introduce(again.driver.executed.registry, height, again.store.certificate)
     assert proof is not None
-    assert introduced(again.genesis_raw, proof) == {"n0": "n0:7000"}
+    assert introduced(again.genesis_raw, decode(proof, Introduction)) == {"n0": "n0:7000"}
 
 
 def _stuck() -> tuple[Cluster, Node]:
@@ -172,12 +176,22 @@ def test_nothing_certified_or_executed_is_lost() -> None:
     assert dict(node.disk.live) == before
 
 
+def _naming(*nodes: str, own: ec.EllipticCurvePrivateKey | None = None) -> Certifiers:
+    """These nodes as certifiers; with `own` in place of the first one's key."""
+    keys = [key_of(node) for node in nodes]
+    keys[0] = own or keys[0]
+    members = [f"bank{node[1:]}" for node in nodes]
+    named = zip(nodes, members, map(public_bytes, keys), strict=True)
+    return Certifiers(0, tuple(Certifier(*each) for each in named))
+
+
 WRONG = (
     ({"header_hash": bytes(32)}, "another block"),
     ({"term": 1}, "the decision is for term 1"),
-    ({"voters": ("n0", "n9")}, "unknown_node"),
+    ({"certifiers": _naming("n0", "n9")}, "unknown_node"),
+    ({"certifiers": _naming("n0", "n1", own=key_of("n9"))}, "another member or key for n0"),
+    ({"rehearsal": True}, "a drill's rehearsal"),
     ({"certified_height": 1}, "the decision builds on that of 1"),
-    ({"certifiers_hash": bytes(32)}, "for other certifiers"),
 )
 
 

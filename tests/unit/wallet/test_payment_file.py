@@ -34,6 +34,7 @@ from ledger.json_form import KIND_NAMES, Names
 from ledger.keys import account_id, address, public_bytes
 from ledger.parameters import Parameters
 from ledger.policy import single_key
+from tests.unit.ledger import sample
 from wallet.errors import PaymentMalformed
 from wallet.payment import Draft, build_draft, sign_draft
 from wallet.payment_file import (
@@ -97,7 +98,10 @@ OF_EACH_KIND: dict[Kind, tuple[Body, bytes]] = {
     Kind.CREATE_ASSET: (CreateAsset("GBP", 2, "alpha", POLICY), b"alpha"),
     Kind.SET_PARAMETERS: (SetParameters(Parameters(), 100, 1), b"alpha"),
     Kind.SET_MEMBERSHIP: (SetMembership(("gamma-1",), True, (), 1), b"alpha"),
-    Kind.RECOVER: (Recover(1, 70, bytes(32), 3, ("alpha-1", "beta-1"), 69, bytes(32)), b"alpha"),
+    Kind.RECOVER: (
+        Recover(1, 70, bytes(32), 3, sample.certifiers_of(["node-alpha", "node-beta"]), 69, rehearsal=True),
+        b"alpha",
+    ),
     Kind.SET_RULES: (SetRules(2, 100, 1), b"alpha"),
 }
 

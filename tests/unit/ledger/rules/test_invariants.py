@@ -20,6 +20,7 @@ from ledger.records import (
     Account,
     HistoryEntry,
     HistoryRow,
+    RecoveryRecord,
     Schedule,
     opened_account,
 )
@@ -276,6 +277,39 @@ def test_a_change_is_of_its_own_height(world: World) -> None:
     again = _with_statuses(after, central_1=REGISTERED)
     with pytest.raises(InvariantViolated, match="retired_for_ever"):
         invariants.check_membership(after, again, 9)
+
+
+def test_electorates_and_recoveries_are_noted_and_kept(world: World) -> None:
+    """Who decides stands in the registry as the members are; a recovery is noted at its height, for ever."""
+    before = world.state.registry
+    member = replace(before.members["beta"], admin_policy=policy(51))
+    changed = before.with_member(member)
+    with pytest.raises(InvariantViolated, match="electorates_are_noted"):
+        invariants.check_electorates(before, changed, 9)
+    noted = changed.with_electorate_after(9)
+    invariants.check_electorates(before, noted, 9)
+    with pytest.raises(InvariantViolated, match=r"registry_only_grows .*electorates"):
+        invariants.check_electorates(before, replace_value(noted, electorates=noted.electorates[1:]), 9)
+    recovered = before.with_recovery(9, RecoveryRecord(2, b""))
+    invariants.check_electorates(before, recovered, 9)
+    with pytest.raises(InvariantViolated, match=r"registry_only_grows .*recoveries"):
+        invariants.check_electorates(before, recovered, 8)
+    with pytest.raises(InvariantViolated, match=r"registry_only_grows .*recoveries"):
+        invariants.check_electorates(recovered, before, 10)
+
+
+def test_a_recovery_bends_the_rule_and_no_other_parameter(world: World) -> None:
+    """Blocks of the look-back are judged by the parameters, but never by their rule of certificates."""
+    before = world.state.registry
+    recovered = before.with_recovery(9, RecoveryRecord(2, b""))
+    for field, value, is_sound in (("certificate_rule", 1, True), ("signers", 20, False)):
+        bent = replace(before.parameters_at(9), **{field: value})
+        after = recovered.with_parameters(Schedule(2, (*before.parameters.entries, (9, bent))))
+        if is_sound:
+            invariants.check_schedules(before, after, 9)
+        else:
+            with pytest.raises(InvariantViolated, match=r"look_back_is_kept .*parameters"):
+                invariants.check_schedules(before, after, 9)
 
 
 def test_certifiers_are_noted_and_kept(world: World) -> None:
