@@ -153,6 +153,7 @@ def cancel(yes: bool, **common: Any) -> None:
 
     options: Options = common["options"]
     found = common["connection"].ask(lambda client: client.membership())
+    _check_pending(found)
     _show_pending(found, quiet=not options.dry_run)
     if options.dry_run:
         return
@@ -166,13 +167,24 @@ def cancel(yes: bool, **common: Any) -> None:
     decide(common["connection"], common["wallet"], options, common["signers"], wish)
 
 
+def _check_pending(found: Membership) -> None:
+    """Raises CommandError where nothing waits that could be taken back."""
+    decision = found.decision
+    if found.outgoing:
+        why = "its voters change right now"
+    elif not decision.pending:
+        why = "every decision is carried out"
+    elif not decision.add and not decision.remove:
+        why = f"the last decision is taken back already, from block {decision.from_height:,} on"
+    else:
+        return
+    raise CommandError(
+        f"There is nothing to take back: {why}.", "`nostro members` shows who votes.", Exit.REFUSED
+    )
+
+
 def _show_pending(found: Membership, quiet: bool) -> None:
-    """What is decided and not carried out; refused where that is nothing, or can't be taken back."""
-    if not found.decision.pending or found.outgoing:
-        why = "Its voters change right now" if found.outgoing else "Every decision is carried out"
-        raise CommandError(
-            f"There is nothing to take back: {why}.", "`nostro members` shows who votes.", Exit.REFUSED
-        )
+    """What is decided and not carried out."""
     out, what = output.current(), f"To be taken back: {_decided(found)}."
     if quiet:
         out.say(what)

@@ -116,7 +116,7 @@ def _break_off(network: ProvisionedNetwork, folder: Path, number: signal.Signals
 
 
 def test_a_drill_that_is_broken_off_changes_nothing(tmp_path: Path) -> None:
-    """Asked to end it cleans up, killed it leaves that to the next; the real stores are the same, and pay on."""
+    """Asked to end it cleans up; killed, the next does; the real stores stay as they are, and pay on."""
     network = provision(tmp_path / "net", nodes=2)
     bank = Bank(network)
 
