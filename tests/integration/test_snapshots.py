@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import ssl
 import subprocess
 import sys
@@ -34,14 +35,20 @@ KEPT_BLOCKS = 50
 JOINED_WITHIN_S = 60.0
 
 
-@pytest.fixture
-def local(tmp_path: Path) -> Iterator[LocalNetwork]:
-    """Two nodes run on a chain of some 650 blocks of which they hold the last 50; the third has none."""
-    network = provision(tmp_path / "net")
+@pytest.fixture(scope="module")
+def _written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A stopped network's folder, to be copied: two nodes have a chain of which they hold the end."""
+    network = provision(tmp_path_factory.mktemp("written") / "net")
     height = write_chain(Bank(network), RUNNING, ACCOUNTS, PAYMENTS, block_size=1)
     for node in RUNNING:
         prune(network, node, height - KEPT_BLOCKS)
-    with LocalNetwork(load_network(network.directory)) as started:
+    return network.directory
+
+
+@pytest.fixture
+def local(_written: Path, tmp_path: Path) -> Iterator[LocalNetwork]:
+    """Two nodes run on a chain of some 650 blocks of which they hold the last 50; the third has none."""
+    with LocalNetwork(load_network(shutil.copytree(_written, tmp_path / "net"))) as started:
         started.start(RUNNING)
         asyncio.run(started.ready(RUNNING))
         yield started
