@@ -41,6 +41,7 @@ class RepairServer:
         self._executed = executed
         self._registry = registry
         self._damaged = damaged
+        self._introduction: tuple[tuple[object, ...], bytes] | None = None
 
     def routes(self) -> dict[str, Handler]:
         """What is to be answered at which path."""
@@ -71,8 +72,18 @@ class RepairServer:
         return encode(CertifiedTip(handovers, decode_certificate(found[1])))
 
     def voters(self) -> bytes | None:
-        """Who certifies now, with what proves it; None where it can't be. Raises CorruptRecord."""
-        return introduce(self._registry(), self._executed(), self._store.certificate)
+        """Who certifies now, with what proves it; None where it can't be. Raises CorruptRecord.
+
+        It is kept until anything in it changes: after many hand-overs it is long, and anybody may ask often.
+        """
+        registry = self._registry()
+        source = registry.certifiers, registry.recoveries, registry.nodes
+        kept = self._introduction
+        if kept is not None and all(new is old for new, old in zip(source, kept[0], strict=True)):
+            return kept[1]
+        raw = introduce(registry, self._executed(), self._store.certificate)
+        self._introduction = None if raw is None else (source, raw)
+        return raw
 
     async def _answer_block(self, request: web.Request) -> web.StreamResponse:
         return self._answered_at(request, self.block)

@@ -224,13 +224,10 @@ async def _serve_peers(
 ) -> _Kept:
     """Link to the other nodes, and give them what they lack."""
     stack, links, log = frame.stack, frame.links, frame.log
-    snapshots = SnapshotServer(
-        served_folder(frame.config.data), database, store, lambda: driver.executed_height, log
-    )
+    executed, registry = lambda: driver.executed_height, lambda: driver.executed.registry
+    snapshots = SnapshotServer(served_folder(frame.config.data), database, store, executed, registry, log)
     stack.push_async_callback(snapshots.close)
-    repairs = RepairServer(
-        store, lambda: driver.executed_height, lambda: driver.executed.registry, frame.stop.over
-    )
+    repairs = RepairServer(store, executed, registry, frame.stop.over)
     links.serve({**snapshots.routes(), **repairs.routes()})
     frame.metrics.watch(driver.status, links.counters)
     await links.start(frame.given.listeners["peer"], driver)

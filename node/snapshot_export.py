@@ -23,7 +23,7 @@ from ledger.records import (
     Progress,
     history_row_key,
 )
-from ledger.registry import load_registry
+from ledger.registry import Registry, load_registry
 from ledger.snapshot import (
     ACCOUNTS,
     CHAIN,
@@ -81,12 +81,13 @@ def section_items(rows: Rows) -> tuple[int, dict[str, Iterator[bytes]]]:
     }
 
 
-def check_provable(store: Store) -> None:
+def check_provable(store: Store, registry: Registry) -> None:
     """Raises HandoverMissing where nothing leads to who certifies now: what is exported couldn't be proved.
 
     It is asked at the newest certificate: until that of a hand-over has come, none above it has either.
+    `registry` is that of the executed height: to read it from the rows of many accounts takes long.
     """
-    _handovers(store, store.last_certified())
+    handovers_below(registry, store.last_certified(), store.certificate)
 
 
 def prove_exported(store: Store, exported: Exported) -> Manifest | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from aiohttp import web
 
 from ledger.handovers import HandoverMissing
+from ledger.registry import Registry
 from ledger.snapshot import SECTIONS, Manifest, SnapshotInvalid
 from node.disk import LevelDatabase, StoreError
 from node.ports import Log
@@ -48,13 +49,23 @@ class SnapshotServer:
     """The snapshots of one running node."""
 
     def __init__(
-        self, folder: Path, database: LevelDatabase, store: Store, executed: Callable[[], int], log: Log
+        self,
+        folder: Path,
+        database: LevelDatabase,
+        store: Store,
+        executed: Callable[[], int],
+        registry: Callable[[], Registry],
+        log: Log,
     ) -> None:
-        """Snapshots stand in `folder`, which outlives the process; `executed` gives the executed height."""
+        """Snapshots stand in `folder`, which outlives the process.
+
+        `executed` and `registry` give the executed height, and the registry after it.
+        """
         self._folder = folder
         self._database = database
         self._store = store
         self._executed = executed
+        self._registry = registry
         self._log = log
         self._making: asyncio.Task[None] | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -95,7 +106,7 @@ class SnapshotServer:
                 body=await asyncio.to_thread((self._folder / str(height) / MANIFEST).read_bytes)
             )
         try:
-            await asyncio.to_thread(check_provable, self._store)
+            await asyncio.to_thread(check_provable, self._store, self._registry())
         except (StoreError, CorruptRecord, HandoverMissing) as error:
             self._log.error("snapshot_failed", reason=str(error))
             return web.Response(status=503, text=f"No snapshot can be made here: {error}.\n")
@@ -125,7 +136,7 @@ class SnapshotServer:
             await asyncio.to_thread(remove, self._folder / _MAKING)
 
     async def _export(self) -> int | None:
-        await asyncio.to_thread(check_provable, self._store)
+        await asyncio.to_thread(check_provable, self._store, self._registry())
         making = self._folder / _MAKING
         exported = await asyncio.to_thread(self._write_items, making)
         manifest = await self._proved(exported)

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from ledger.codec import decode
@@ -20,7 +21,7 @@ from node.records import CorruptRecord, block_key
 from node.repair import BLOCK_PATH, PROOF_PATH, NotRepaired
 from node.repair_server import MAX_DIGITS, RepairServer
 from node.snapshot_fetch import PeerAnswer, PeerClient
-from tests.unit.node.harness import Node
+from tests.unit.node.harness import Network, Node
 from tests.unit.node.snapshots import grown
 from tests.unit.node.test_peers import NETWORK, listen, node_files
 from tests.unit.node.test_peers import Node as Linked
@@ -80,6 +81,24 @@ def test_what_is_not_held_is_not_found(tmp_path: Path) -> None:
     (proof,), _ = served(tmp_path, Node(), [PROOF_PATH.format(height=1)])
     assert proof.status == 404
     assert met == []
+
+
+def test_an_introduction_is_made_anew_only_where_it_changes() -> None:
+    """A block that changes nothing about the nodes costs nothing; another address is told at once."""
+    leader = Network(3).elect()
+    registries = [leader.driver.executed.registry]
+    server = RepairServer(
+        leader.store, lambda: leader.driver.executed_height, lambda: registries[-1], lambda error: None
+    )
+    first = server.voters()
+    assert first is not None
+    registries.append(registries[0].with_asset(registries[0].assets["EUR"]))
+    assert server.voters() is first
+    moved = msgspec.structs.replace(registries[0].nodes["n1"], address="elsewhere:1")
+    registries.append(registries[0].with_node(moved))
+    raw = server.voters()
+    assert raw is not None
+    assert "elsewhere:1" in decode(raw, Introduction).addresses
 
 
 def test_strangers_get_nothing(tmp_path: Path) -> None:

@@ -41,7 +41,12 @@ class Source:
         self.store = Store.open(self.database, self.node.genesis_raw, "n0")
         self.log = Lines()
         self.server = SnapshotServer(
-            self.folder, self.database, self.store, lambda: self.node.driver.executed_height, self.log
+            self.folder,
+            self.database,
+            self.store,
+            lambda: self.node.driver.executed_height,
+            lambda: self.node.driver.executed.registry,
+            self.log,
         )
         self.asked: list[str] = []
         self.height: int | None = None
