@@ -35,7 +35,8 @@ LEAST_TO_SHARE = 500
 class Task:
     """What to audit.
 
-    `trusted` is the network id, where it is known from elsewhere; `scratch` holds the copy.
+    `trusted` is the network id, where it is known from elsewhere; `scratch` holds the copy. `rehearsal` is
+    for the copies of a drill.
     """
 
     store: Path
@@ -43,6 +44,7 @@ class Task:
     trusted: bytes | None
     workers: int
     scratch: Path | None
+    rehearsal: bool = False
 
 
 def run(task: Task) -> tuple[AuditReport, str | None]:
@@ -66,7 +68,7 @@ def _audit(task: Task, source: AuditSource) -> tuple[AuditReport, str | None]:
     source.check_network()
     source.check_evidence()
     node = source.node()
-    pruned = audit_pruned(source.database, task.genesis, node or "")
+    pruned = audit_pruned(source.database, task.genesis, node or "", rehearsal=task.rehearsal)
     if pruned is not None:
         return replace(pruned, findings=(*source.findings, *pruned.findings)), node
     with sharing(task.workers) as verify, progress("blocks audited") as report_progress:

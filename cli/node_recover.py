@@ -21,6 +21,7 @@ from cli.transact import Wish, build, new_id, now_ms, tx_id_text
 from cli.transact_options import valid_minutes_option
 from cli.wallet_files import WalletFiles, wallet_options
 from ledger.bodies import Kind, Recover
+from ledger.envelope import encode_envelope
 from ledger.parameters import CertificateRule
 from ledger.state import State
 from node import tls
@@ -96,8 +97,20 @@ def recover(
     names = from_genesis(settings[0].genesis.read_bytes())
     keys = [public_key(wallet, name) for name in signers]
     draft = build(names, new_id(), Wish(author.encode(), Kind.RECOVER, body), keys, valid_minutes)
+    _check_fits(draft, furthest(positions).registry.parameters_at(body.height).envelope_bytes)
     write_draft(propose, draft)
     _show_proposed(propose, draft, body, maker=furthest(positions).node, keys=len(keys))
+
+
+def _check_fits(draft: Draft, envelope_bytes: int) -> None:
+    """Say before anybody signs that a block can't hold what is proposed."""
+    signatures = [bytes(64)] * len(draft.decoded()[0].signers)
+    size_bytes = len(encode_envelope(draft.payload, signatures))
+    if size_bytes > envelope_bytes:
+        raise CommandError(
+            f"The signed decision would have {size_bytes:,} bytes; the network takes {envelope_bytes:,}.",
+            "Go on with fewer survivors, or with fewer signers; the rest can join again afterwards.",
+        )
 
 
 def _show_proposed(file: Path, draft: Draft, body: Recover, maker: str, keys: int) -> None:

@@ -39,10 +39,13 @@ class Taken:
 class SnapshotProof:
     """One snapshot on its way in: `take` its sections in order, in any portions, then `finish`."""
 
-    def __init__(self, genesis_raw: bytes, manifest: Manifest) -> None:
-        """Check the way from genesis to the seal of the snapshot's height; raises SnapshotInvalid."""
+    def __init__(self, genesis_raw: bytes, manifest: Manifest, *, rehearsal: bool = False) -> None:
+        """Check the way from genesis to the seal of the snapshot's height; raises SnapshotInvalid.
+
+        It may lead across a `rehearsal` on the copies of a drill.
+        """
         self._manifest = manifest
-        self._seal_raw, recovered = _certified_seal(genesis_raw, manifest)
+        self._seal_raw, reached = _certified_seal(genesis_raw, manifest, rehearsal)
         self._histories = Histories()
         self._leaves = bytearray()
         self._registry: dict[bytes, bytes] = {}
@@ -51,7 +54,7 @@ class SnapshotProof:
         self._section = 0
         self._roots: tuple[bytes, bytes] | None = None
         genesis = decode(genesis_rows(genesis_raw)[records.PROGRESS_KEY], Progress)
-        self._chain = ChainProof(genesis, self._histories, self._member, recovered)
+        self._chain = ChainProof(genesis, self._histories, self._member, reached)
 
     def take(self, section: str, items: Sequence[bytes]) -> Taken:
         """The next items of a section; what they come to holds once `finish` has returned.
@@ -150,17 +153,17 @@ def certified_seal(genesis_raw: bytes, manifest: Manifest) -> bytes:
 
     Raises SnapshotInvalid.
     """
-    return _certified_seal(genesis_raw, manifest)[0]
+    return _certified_seal(genesis_raw, manifest, rehearsal=False)[0]
 
 
-def _certified_seal(genesis_raw: bytes, manifest: Manifest) -> tuple[bytes, HandedOver]:
+def _certified_seal(genesis_raw: bytes, manifest: Manifest, rehearsal: bool) -> tuple[bytes, HandedOver]:
     """That seal, and to whom the hand-overs lead."""
     if manifest.network_id != network_id_of(genesis_raw):
         raise SnapshotInvalid(
             "manifest", f"it is of the network {manifest.network_id.hex()}, not of this one"
         )
     try:
-        reached = verify_handovers(genesis_raw, manifest.handovers)
+        reached = verify_handovers(genesis_raw, manifest.handovers, rehearsal=rehearsal)
         certified_by(manifest.network_id, reached, manifest.certificate)
         _check_seals(manifest, reached)
     except (InvalidCertificate, Malformed) as error:

@@ -26,15 +26,20 @@ from node.store import PRUNED, Store, WrongStore
 ROWS_AT_ONCE = 1_000
 
 
-def audit_pruned(database: Database, genesis_raw: bytes, node_id: str) -> AuditReport | None:
-    """What proving a store's rows came to; None for one that holds all blocks, which is to be replayed."""
+def audit_pruned(
+    database: Database, genesis_raw: bytes, node_id: str, *, rehearsal: bool = False
+) -> AuditReport | None:
+    """What proving a store's rows came to; None for one that holds all blocks, which is to be replayed.
+
+    `rehearsal`: the store is a copy of a drill, above a recovery that was rehearsed on it.
+    """
     if database.get(meta_key(PRUNED)) is None:
         return None
     found = _Found()
     try:
         store = Store.open(database, genesis_raw, node_id)
         found.pruned = store.pruned
-        _prove(database, store, found)
+        _prove(database, store, found, rehearsal)
         found.supply = check_whole(decode(row, Account) for _, row in store.scan(ACCOUNT_PREFIX))
     except (SnapshotInvalid, Malformed) as error:
         found.add("rows_unproved", found.tip, str(error))
@@ -85,7 +90,7 @@ class _Found:
         )
 
 
-def _prove(database: Database, store: Store, found: _Found) -> None:
+def _prove(database: Database, store: Store, found: _Found, rehearsal: bool) -> None:
     found.tip, sections = section_items(database)
     manifest = prove_exported(store, Exported(found.tip, ()))
     if manifest is None:
@@ -93,7 +98,7 @@ def _prove(database: Database, store: Store, found: _Found) -> None:
             "not_certified", found.tip, "no certificate covers the newest block: its rows prove nothing"
         )
         return
-    proof = SnapshotProof(store.genesis_raw, manifest)
+    proof = SnapshotProof(store.genesis_raw, manifest, rehearsal=rehearsal)
     for name, items in sections.items():
         while portion := list(islice(items, ROWS_AT_ONCE)):
             taken = proof.take(name, portion)

@@ -300,7 +300,8 @@ def _audit(drill: Rehearsal, journal: Journal, copies: ProvisionedNetwork, befor
     with journal.step("Audit the chain across the recovery") as checked:
         for node in [place.id for place in copies.nodes]:
             store = load_config(copies.config(node)).data
-            report, _ = audit(Audit(store, drill.genesis_raw, drill.network.network_id, 1, drill.folder))
+            task = Audit(store, drill.genesis_raw, drill.network.network_id, 1, drill.folder, rehearsal=True)
+            report, _ = audit(task)
             checked[node] = _audited(report)
             if not report.clean:
                 found = report.findings[0]

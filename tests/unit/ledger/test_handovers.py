@@ -76,6 +76,8 @@ def _of_others(recovery: Handover) -> Handover:
 def test_a_recovery_hands_over_to_whom_most_members_name() -> None:
     """Two of three members name the voter; one alone doesn't, nor before members of its own choice."""
     genesis, good = sample.genesis_raw(), sample.recovery()
+    rehearsed = sample.recovery(rehearsal=True)
+    assert verify_handovers(genesis, [rehearsed], rehearsal=True).epoch == 1
     assert verify_handovers(genesis, [good]) == (2, 1, good.certifiers, {2: bytes(32)})
     alone = sample.recovery(signers=(10,))
     with pytest.raises(InvalidCertificate, match="not signed by more than half"):
