@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ledger.membership import Decision, MembershipRecord
     from ledger.outcome import Outcome
     from ledger.records import Account, AssetRecord, MemberRecord, NodeRecord
-    from ledger.registry import Registry
 
 
 class Wait(StrEnum):
@@ -182,19 +181,6 @@ class MembershipView(msgspec.Struct, frozen=True):
     from_height: int
     decision: Decision
     pending: bool
-
-
-def membership_view(registry: Registry, height: int) -> MembershipView:
-    """What a registry says of the cluster's membership once `height` is executed."""
-    from_height, newest = registry.membership_decisions.entries[-1]
-    return MembershipView(
-        membership=registry.membership,
-        certificate_rule=registry.parameters_at(height + 1).certificate_rule,
-        decision_version=registry.membership_decisions.version,
-        from_height=from_height,
-        decision=newest,
-        pending=registry.membership_pending(height + 1),
-    )
 
 
 class RulesView(msgspec.Struct, frozen=True):

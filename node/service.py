@@ -38,8 +38,8 @@ from api.ports import (
     Status,
     SubmitAnswer,
     Wait,
-    membership_view,
 )
+from api.registry_views import membership_view
 from ledger.json_form import Names
 from ledger.outcome import Outcome
 from ledger.records import AssetRecord, MemberRecord, NodeRecord

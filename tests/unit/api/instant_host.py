@@ -34,8 +34,8 @@ from api.ports import (
     Status,
     SubmitAnswer,
     Wait,
-    membership_view,
 )
+from api.registry_views import membership_view
 from ledger import state_proof
 from ledger.block import Block, check_header, decode_body, make_block
 from ledger.certificate import decode_certificate, encode_certificate, encode_seal
