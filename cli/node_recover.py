@@ -97,13 +97,13 @@ def recover(
     names = from_genesis(settings[0].genesis.read_bytes())
     keys = [public_key(wallet, name) for name in signers]
     draft = build(names, new_id(), Wish(author.encode(), Kind.RECOVER, body), keys, valid_minutes)
-    _check_fits(draft, furthest(positions).registry.parameters_at(body.height).envelope_bytes)
+    check_fits(draft, furthest(positions).registry.parameters_at(body.height).envelope_bytes)
     write_draft(propose, draft)
     _show_proposed(propose, draft, body, maker=furthest(positions).node, keys=len(keys))
 
 
-def _check_fits(draft: Draft, envelope_bytes: int) -> None:
-    """Say before anybody signs that a block can't hold what is proposed."""
+def check_fits(draft: Draft, envelope_bytes: int) -> None:
+    """Raises CommandError, before anybody signs, where a block can't hold what is proposed."""
     signatures = [bytes(64)] * len(draft.decoded()[0].signers)
     size_bytes = len(encode_envelope(draft.payload, signatures))
     if size_bytes > envelope_bytes:

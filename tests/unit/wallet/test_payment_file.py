@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ledger.bodies import (
     BODIES,
@@ -121,6 +122,20 @@ def test_every_kind_goes_through_a_file(kind: Kind) -> None:
     lines = describe(draft)
     assert "{" not in lines[0]
     assert lines[-1] == f"signer {PUBLIC[0].hex()}: has signed"
+
+
+def test_a_decision_to_recover_shows_whose_keys_certify() -> None:
+    """Each node with its member and key, the rule, and whether it is a rehearsal."""
+    body, author = OF_EACH_KIND[Kind.RECOVER]
+    assert isinstance(body, Recover)
+    lines = describe(draft_of(Kind.RECOVER, body, author))
+    assert lines[1:4] == [
+        *(f"- {each.node} of {each.member}, key {each.key.hex()}" for each in body.certifiers.nodes),
+        "by the majority rule",
+    ]
+    assert lines[4].startswith("A rehearsal")
+    earnest = describe(draft_of(Kind.RECOVER, replace(body, rehearsal=False), author))
+    assert not any(line.startswith("A rehearsal") for line in earnest)
 
 
 @settings(max_examples=60, deadline=None)
