@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from ledger.certificate import Certifiers, InvalidCertificate, decode_seal, encode_seal
 from ledger.codec import Malformed
-from ledger.handovers import Handover, RecoveryProof, verify_handovers
+from ledger.handovers import Handover, RecoveryProof, verify_certified, verify_handovers
 from tests.unit.ledger import sample
 
 FIRST, SECOND = sample.HANDED_OVER
@@ -76,11 +76,27 @@ def _of_others(recovery: Handover) -> Handover:
 def test_a_recovery_hands_over_to_whom_most_members_name() -> None:
     """Two of three members name the voter; one alone doesn't, nor before members of its own choice."""
     genesis, good = sample.genesis_raw(), sample.recovery()
-    rehearsed = sample.recovery(rehearsal=True)
-    assert verify_handovers(genesis, [rehearsed], rehearsal=True).epoch == 1
     assert verify_handovers(genesis, [good]) == (2, 1, good.certifiers, {2: bytes(32)})
     alone = sample.recovery(signers=(10,))
     with pytest.raises(InvalidCertificate, match="not signed by more than half"):
         verify_handovers(genesis, [alone])
     with pytest.raises(InvalidCertificate, match="judged by other members"):
         verify_handovers(genesis, [_of_others(alone)])
+
+
+def test_a_rehearsed_decision_hands_over_on_a_drills_copies_alone() -> None:
+    """Whoever doesn't rehearse refuses it for ever, though most members have signed it."""
+    genesis, rehearsed = sample.genesis_raw(), sample.recovery(rehearsal=True)
+    assert verify_handovers(genesis, [rehearsed], rehearsal=True).epoch == 1
+    with pytest.raises(InvalidCertificate, match="its decision is a rehearsal's"):
+        verify_handovers(genesis, [rehearsed])
+
+
+def test_what_is_proved_across_a_recovery_has_the_block_that_it_goes_on_from() -> None:
+    """Seals of the height that the members named are of the block that they named."""
+    genesis, recovery = sample.genesis_raw(), sample.recovery(header_hash=bytes(range(32)))
+    certificate = sample.certificate(sample.seal(3, epoch=1), [GAMMA])
+    named = sample.seal(2, header_hash=bytes(range(32)))
+    assert verify_certified(genesis, [recovery], certificate, [named]).height == 3
+    with pytest.raises(InvalidCertificate, match="a recovery goes on from another block 2"):
+        verify_certified(genesis, [recovery], certificate, [sample.seal(2)])
