@@ -296,6 +296,14 @@ def _spoil(value: Any, data: st.DataObject) -> object:
     return data.draw(st.sampled_from([*others, value]))
 
 
+@pytest.mark.parametrize("place", [TX_PATH, OUTCOME_PATH, SEALS, HANDOVERS])
+@pytest.mark.parametrize("empty", [b"", ""])
+def test_nothing_else_that_is_empty_stands_for_an_empty_array(place: int, empty: object) -> None:
+    """A single payment's paths, and a receipt of the certified height itself, have empty arrays."""
+    assert _verdicts(ALONE.raw) == (True, True)
+    assert _verdicts(_changed(place, lambda _: empty, ALONE)) == (False, False)
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_ledger_and_script_agree(data: st.DataObject) -> None:

@@ -14,6 +14,8 @@ from ledger.certificate import Certifier, Certifiers
 from ledger.codec import decode
 from ledger.keys import public_bytes
 from ledger.outcome import Outcome
+from ledger.parameters import CertificateRule
+from ledger.records import Schedule
 from ledger.state import State
 from node.introductions import Introduction, introduce, introduced
 from node.records import EVIDENCE
@@ -47,7 +49,8 @@ def _found(node: Node) -> Position:
 
 
 def _signed(node: Node, body: Recover, author: str = "bank0") -> bytes:
-    return node.bank.decide(Kind.RECOVER, body, author, bytes(15) + b"r", ALWAYS)
+    tx_id = bytes(14) + bytes([body.epoch]) + b"r"
+    return node.bank.decide(Kind.RECOVER, body, author, tx_id, ALWAYS)
 
 
 def _apply(node: Node, raw: bytes) -> Done:
@@ -120,6 +123,40 @@ def test_the_way_out_where_those_are_lost_who_had_to_certify_a_changes_end() -> 
         cluster.change(add=cluster.register(2))
         assert cluster.voters == ("n0", "n2")
         cluster.check()
+
+
+def test_nobody_need_be_lost() -> None:
+    """All nodes go on, where certifying was stuck; and the sole survivor of one recovery in another."""
+    network = _network()
+    positions = [_found(node) for node in network.nodes.values()]
+    body, author = decision(positions)
+    raw = _signed(network.nodes["n0"], body, author)
+    done = [_apply(node, raw) for node in network.nodes.values()]
+    maker = network.nodes[done[0].maker]
+    for epoch in (2, 3):
+        body, author = decision([_found(maker)])
+        _apply(maker, _signed(maker, body, author))
+        assert (_found(maker).epoch, body.voters) == (epoch, (maker.id,))
+
+
+@pytest.mark.parametrize(
+    ("survivors", "rule"), [(3, CertificateRule.MAJORITY), (4, CertificateRule.BYZANTINE)]
+)
+def test_too_few_for_the_byzantine_rule_are_proposed_under_the_majority(
+    survivors: int, rule: CertificateRule
+) -> None:
+    """It takes four: what is signed says that fewer go on by another rule than is in force."""
+    node = Network(4).elect()
+    node.submit(node.bank.open_account("bank0", "a", bytes(16), ALWAYS))
+    node.tick(5)
+    found = _found(node)
+    parameters = replace(found.registry.parameters_at(0), certificate_rule=CertificateRule.BYZANTINE.value)
+    registry = found.registry.with_parameters(Schedule(1, ((0, parameters),)))
+    positions = [
+        dataclasses.replace(found, node=f"n{number}", certified=1, registry=registry)
+        for number in range(survivors)
+    ]
+    assert decision(positions)[0].certifiers.certificate_rule == rule
 
 
 def test_the_furthest_log_is_the_newest_then_the_longest() -> None:
