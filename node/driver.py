@@ -237,6 +237,7 @@ class Driver:
         return driver_status(
             self._core,
             self._raft.status(),
+            self._loop.told_height,
             self._mempool,
             self._marks,
             self._rules.missing,

@@ -16,6 +16,7 @@ from node.standing import membership_status
 def driver_status(
     core: Core,
     raft: Status,
+    told_height: int,
     mempool: Mempool,
     marks: Marks,
     missing_rules: tuple[int, int] | None,
@@ -33,6 +34,7 @@ def driver_status(
         committed_height=raft.commit,
         executed_height=executed.progress.height,
         certified_height=core.standing.certified,
+        told_height=told_height,
         executed_time_ms=executed.progress.time_ms,
         pending=len(mempool),
         pending_bytes=mempool.size_bytes,

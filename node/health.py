@@ -13,7 +13,7 @@ from node.results import DriverStatus
 from node.service import About
 
 READY_LAG_BLOCKS = 64
-"""A node that is further behind what it knows to be committed isn't ready yet."""
+"""A node that is further behind what it knows, or is told by the leader, to be committed isn't ready yet."""
 
 
 def why_not_ready(driver: Driver) -> str | None:
@@ -25,7 +25,7 @@ def why_not_ready(driver: Driver) -> str | None:
         return "not in the cluster, as far as it knows: it waits until the members have added it"
     if status.leader_id is None or not status.has_quorum:
         return "no leader with a majority behind it is known"
-    behind = status.committed_height - status.executed_height
+    behind = max(status.committed_height, status.told_height) - status.executed_height
     if behind > READY_LAG_BLOCKS:
         return f"{behind} committed blocks are still to be executed"
     if status.executed_height == 0:

@@ -13,7 +13,6 @@ import contextlib
 import socket
 import ssl
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -25,14 +24,13 @@ from aiohttp import web
 from consensus.errors import MalformedMessage
 from node import tls
 from node.messages import Hello, NodeMessage, decode_node_message, encode_node_message
+from node.outgoing import Outgoing
 from node.peer_session import peer_session
 from node.ports import Log, Random
 from node.refusals import Refusals
 from node.tasks import raise_what_it_raised
 
 PEER_PATH = "/peer/v1"
-FRAME_BYTES = 4 * 1024 * 1024
-"""Coalescing stops here: a longer frame would hold up the loop of the node that reads it."""
 CONNECT_TIMEOUT_S = 3.0
 HELLO_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 1.0
@@ -87,31 +85,6 @@ class LinkCounters:
     received_bytes: int = 0
 
 
-class _Outgoing:
-    """What waits for one peer while the link to it stands."""
-
-    def __init__(self) -> None:
-        self.connected = False
-        self.closing = False
-        self.queue: deque[bytes] = deque()
-        self.queued_bytes = 0
-        self.wake = asyncio.Event()
-
-    def clear(self) -> None:
-        self.queue.clear()
-        self.queued_bytes = 0
-
-    def take_frame(self) -> bytes:
-        """The oldest messages, up to FRAME_BYTES of them and at least one, as one array."""
-        taken = [self.queue.popleft()]
-        size_bytes = len(taken[0])
-        while self.queue and size_bytes + len(self.queue[0]) <= FRAME_BYTES:
-            taken.append(self.queue.popleft())
-            size_bytes += len(taken[-1])
-        self.queued_bytes -= size_bytes
-        return msgspec.msgpack.encode([msgspec.Raw(message) for message in taken])
-
-
 class PeerLinks:
     """All links of one node. Make it, give it to the driver as its port, then `start` it."""
 
@@ -126,7 +99,7 @@ class PeerLinks:
         self._server_context = tls.peer_server_context(settings.files)
         tls.report_refusals(self._server_context, lambda reason: self._refuse(None, reason))
         self._client_context = tls.peer_client_context(settings.files)
-        self._outgoing = {peer: _Outgoing() for peer in settings.known() if peer != settings.node}
+        self._outgoing = {peer: Outgoing() for peer in settings.known() if peer != settings.node}
         self._incoming: set[web.WebSocketResponse] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._routes: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {}
@@ -177,7 +150,7 @@ class PeerLinks:
         """The known nodes are others now: dial those who are new, let those go who are out; after `start`."""
         known = self._settings.known().keys() - {self._settings.node}
         for peer in known - self._outgoing.keys():
-            self._outgoing[peer] = _Outgoing()
+            self._outgoing[peer] = Outgoing()
             self._begin(peer)
         for peer in self._outgoing.keys() - known:
             self._let_go(peer)
@@ -217,7 +190,9 @@ class PeerLinks:
         raise_what_it_raised(task)
 
     async def _keep_link(self, peer: str) -> None:
-        """Dial one peer for as long as it is known, waiting longer after each failure, with jitter."""
+        """Dial one peer for as long as it is known, waiting longer after each failure, with jitter, until it
+        dials this node at the latest.
+        """
         link = self._outgoing[peer]
         backoff_s = FIRST_BACKOFF_S
         said = ""
@@ -233,8 +208,8 @@ class PeerLinks:
                 if reason != said:
                     said = reason
                     self._log.info("peer_unreachable", peer=peer, reason=reason)
-            await asyncio.sleep(backoff_s * (0.5 + self._random.randrange(1_000) / 1_000))
-            backoff_s = min(backoff_s * 2, LONGEST_BACKOFF_S)
+            came_back = await link.pause(backoff_s * (0.5 + self._random.randrange(1_000) / 1_000))
+            backoff_s = FIRST_BACKOFF_S if came_back else min(backoff_s * 2, LONGEST_BACKOFF_S)
 
     async def _dial(self, peer: str, address: str) -> aiohttp.ClientWebSocketResponse:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -274,7 +249,7 @@ class PeerLinks:
         self._handlers.on_disconnected(peer)
 
     async def _send_until_broken(
-        self, link: _Outgoing, websocket: aiohttp.ClientWebSocketResponse, watcher: asyncio.Task[None]
+        self, link: Outgoing, websocket: aiohttp.ClientWebSocketResponse, watcher: asyncio.Task[None]
     ) -> bool:
         while not watcher.done():
             if link.queue:
@@ -343,6 +318,8 @@ class PeerLinks:
         if reason is not None:
             self._refuse(sender, reason)
             return
+        if (link := self._outgoing.get(sender)) is not None:
+            link.came_back.set()
         self._deliver(sender, messages)
         async for message in websocket:
             if sender not in self._settings.known():

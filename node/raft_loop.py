@@ -90,6 +90,7 @@ class RaftLoop:
         self._distrusted: dict[str, int] = {}
         self._evidence: Counter[str] = Counter()
         self._must_open: int | None = None
+        self._told = (0, 0)
 
     @property
     def idle(self) -> bool:
@@ -100,6 +101,12 @@ class RaftLoop:
     def appends_dropped(self) -> int:
         """Append messages that found their sender's queue full."""
         return self._intake.dropped
+
+    @property
+    def told_height(self) -> int:
+        """How far the leader of this term says that it has committed, whatever of it is here yet."""
+        term, height = self._told
+        return height if term == self.raft.term else 0
 
     def move(self, may_propose: bool) -> None:
         """Do what there is to do until nothing is left: Readys, and blocks that it is time for."""
@@ -136,9 +143,11 @@ class RaftLoop:
             if not self._believes(message.sender, message.term):
                 self._counters["distrusted_messages"] += 1
                 return
-            if isinstance(message, AppendEntries) and self._belongs_to_intake(message):
-                self._intake.offer(message)
-                return
+            if isinstance(message, AppendEntries):
+                self._told = max(self._told, (message.term, message.commit))
+                if self._belongs_to_intake(message):
+                    self._intake.offer(message)
+                    return
         self.raft.step(message)
 
     def _holds(self, message: InstallSnapshot) -> bool:

@@ -93,7 +93,11 @@ class MembershipStatus:
 
 @dataclass(frozen=True, slots=True)
 class DriverStatus:
-    """Where the node stands, for people and metrics. Heights are 0 before the first block."""
+    """Where the node stands, for people and metrics. Heights are 0 before the first block.
+
+    `told_height` is how far the leader of its term says that it has committed: a node that lags knows less
+    by its own log.
+    """
 
     node_id: str
     role: str
@@ -104,6 +108,7 @@ class DriverStatus:
     committed_height: int
     executed_height: int
     certified_height: int
+    told_height: int
     executed_time_ms: int
     pending: int
     pending_bytes: int

@@ -178,6 +178,7 @@ def status(**changes: int | str | bool) -> DriverStatus:
         "committed_height": 11,
         "executed_height": 10,
         "certified_height": 8,
+        "told_height": 11,
         "executed_time_ms": 5_000,
         "pending": 4,
         "pending_bytes": 900,

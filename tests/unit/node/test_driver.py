@@ -4,12 +4,12 @@ stopping.
 
 import pytest
 
-from consensus.messages import RequestVote, encode_message
+from consensus.messages import AppendEntries, RequestVote, encode_message
 from ledger.block import decode_block
 from ledger.certificate import decode_certificate, verify_certificate
 from ledger.outcome import Outcome
 from node.handover import TRANSFER_PAUSE_MS
-from node.health import why_not_ready
+from node.health import READY_LAG_BLOCKS, why_not_ready
 from node.mempool import MempoolLimits
 from node.messages import AskTransfer, Hello, RaftFrame
 from node.results import Stage, SubmitResult
@@ -343,6 +343,20 @@ def test_a_node_is_ready_once_it_knows_a_leader_and_no_sooner() -> None:
     assert "no leader" in (why_not_ready(again.driver) or "")
     again.tick(30)
     assert why_not_ready(again.driver) is None
+
+
+@pytest.mark.parametrize(("behind", "ready"), [(READY_LAG_BLOCKS, True), (READY_LAG_BLOCKS + 1, False)])
+def test_a_node_is_ready_only_near_what_its_leader_has_committed(behind: int, ready: bool) -> None:
+    """Its own log ends early: what it lacks still has to come, and a majority may soon need this node."""
+    network = Network(3)
+    leader = network.elect()
+    follower = next(node for node in network.nodes.values() if node is not leader)
+    status = follower.driver.status()
+    end, term = status.last_height, status.term
+    assert status.executed_height == end
+    told = AppendEntries(leader.id, follower.id, term, end, term, (), end + behind)
+    follower.driver.on_message(leader.id, RaftFrame(encode_message(told)))
+    assert (why_not_ready(follower.driver) is None) is ready
 
 
 def test_what_was_held_happens_once_there_is_a_quorum_again() -> None:

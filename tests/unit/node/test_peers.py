@@ -18,7 +18,8 @@ from aiohttp import web
 
 from node import tls
 from node.messages import Hello, NeedSeals, NodeMessage, RaftFrame, encode_node_message
-from node.peers import FRAME_BYTES, PEER_PATH, PeerLinks, PeerSettings
+from node.outgoing import FRAME_BYTES
+from node.peers import PEER_PATH, PeerLinks, PeerSettings
 from node.snapshot_fetch import PeerClient, PeerFailed
 
 NETWORK = "testnet"
@@ -205,6 +206,27 @@ def test_a_node_that_comes_later_or_comes_back_is_linked_again(tmp_path: Path) -
                 lambda round_=round_: alpha.recorder.events.count("disconnected bravo-1") == round_  # type: ignore[misc]  # default binds
             )
         assert alpha.links.connected() == frozenset()
+        await alpha.links.close()
+
+    run(scenario())
+
+
+def test_a_peer_that_comes_back_is_dialled_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own link tells that it runs: no backoff is waited for, however long it has grown."""
+    monkeypatch.setattr("node.peers.FIRST_BACKOFF_S", 3_600.0)
+
+    async def scenario() -> None:
+        (socket_a, at_a), (socket_b, at_b) = listen(), listen()
+        port_b = socket_b.getsockname()[1]
+        socket_b.close()
+        known = {"alpha-1": at_a, "bravo-1": at_b}
+        alpha = Node(tmp_path, "alpha-1", known)
+        await alpha.links.start(socket_a, alpha.recorder)
+        await alpha.log.until("peer_unreachable")
+        bravo = Node(tmp_path, "bravo-1", known)
+        await bravo.links.start(socket.create_server(("127.0.0.1", port_b)), bravo.recorder)
+        await bravo.recorder.until(lambda: [sender for sender, _ in bravo.recorder.heard] == ["alpha-1"])
+        await bravo.links.close()
         await alpha.links.close()
 
     run(scenario())
