@@ -67,7 +67,7 @@ async def _rolled_back(stage: Stage, random: Random) -> AsyncIterator[str]:
 
 def test_a_loss_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Were acknowledged payments lost, stores and the search would each say so, and the command with them."""
-    short = ["--rounds", "1", "--nodes", "3", "--seed", "5", "--payers", str(PAYERS), "--hold", "1", "2"]
+    short = ["--rounds", "1", "--nodes", "3", "--seed", "5", "--payers", str(PAYERS), "--hold", "3", "4"]
     assert (
         main([*short, "--dir", str(tmp_path), "--json"], [Nemesis("roll-back", _rolled_back, Kind.PROCESSES)])
         == Exit.VIOLATION
@@ -78,7 +78,7 @@ def test_a_loss_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "linearizability" in promises
     assert promises & {"nothing lost, nothing twice", "all catch up"}
     assert (
-        "Again: scripts/torture --minutes 5 --seed 5 --nodes 3 --rounds 1 --payers 3 --hold 1 2"
+        "Again: scripts/torture --minutes 5 --seed 5 --nodes 3 --rounds 1 --payers 3 --hold 3 4"
         in printed.err
     )
     assert (tmp_path / "history.jsonl").stat().st_size > 0
