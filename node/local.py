@@ -7,7 +7,9 @@ knows a node only as a command, a configuration file and an admin port.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -25,6 +27,9 @@ from node.provision import NodePlace, ProvisionedNetwork
 POLL_S = 0.05
 ADMIN_TIMEOUT_S = 2.0
 LAST_LINES = 20
+PORTS = range(10_000, 32_768)
+"""Where free ports are looked for: from 32,768 on Linux gives them to outgoing connections, one of which would
+now and then be there before the node."""
 
 
 class LocalNetworkError(RuntimeError):
@@ -32,12 +37,18 @@ class LocalNetworkError(RuntimeError):
 
 
 def free_ports(count: int) -> list[int]:
-    """Distinct TCP ports of loopback that are free at this moment."""
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in listeners]
-    for listener in listeners:
-        listener.close()
-    return ports
+    """Distinct TCP ports of loopback that are free at this moment, and that no outgoing connection takes."""
+    listeners: list[socket.socket] = []
+    try:
+        for port in random.sample(PORTS, len(PORTS)):
+            with contextlib.suppress(OSError):
+                listeners.append(socket.create_server(("127.0.0.1", port)))
+            if len(listeners) == count:
+                return [listener.getsockname()[1] for listener in listeners]
+    finally:
+        for listener in listeners:
+            listener.close()
+    raise LocalNetworkError(f"fewer than {count} ports from {PORTS.start} to {PORTS.stop - 1} are free")
 
 
 def free_node_ports(nodes: int) -> list[int]:
