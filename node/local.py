@@ -28,8 +28,8 @@ POLL_S = 0.05
 ADMIN_TIMEOUT_S = 2.0
 LAST_LINES = 20
 PORTS = range(10_000, 32_768)
-"""Where free ports are looked for: from 32,768 on Linux gives them to outgoing connections, one of which would
-now and then be there before the node."""
+"""Where free ports are looked for: from 32,768 on Linux gives them to outgoing connections, and one of those
+would now and then be there before the node."""
 
 
 class LocalNetworkError(RuntimeError):
