@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 # The opening transactions have fixed ids, so that the addresses follow from the members and names alone.
 BATCH = "nostro dev"
-MOST_ACCOUNTS = 1_000
 VALID_DAYS = 30
 MS_A_DAY = 86_400_000
 FIRST_BALANCE_UNITS = 10_000

@@ -186,17 +186,23 @@ def test_messages_arrive_in_order_after_a_hello_and_come_from_who_the_certificat
     run(scenario())
 
 
+async def dialling_in_vain(folder: Path) -> tuple[Node, dict[str, str], int]:
+    """alpha-1, which has found bravo-1 not there; where each is, and the port that is bravo's."""
+    (socket_a, at_a), (socket_b, at_b) = listen(), listen()
+    port_b = socket_b.getsockname()[1]
+    socket_b.close()
+    known = {"alpha-1": at_a, "bravo-1": at_b}
+    alpha = Node(folder, "alpha-1", known)
+    await alpha.links.start(socket_a, alpha.recorder)
+    await alpha.log.until("peer_unreachable")
+    return alpha, known, port_b
+
+
 def test_a_node_that_comes_later_or_comes_back_is_linked_again(tmp_path: Path) -> None:
     """Dialling goes on until the peer is there, and begins again when it went away."""
 
     async def scenario() -> None:
-        (socket_a, at_a), (socket_b, at_b) = listen(), listen()
-        port_b = socket_b.getsockname()[1]
-        socket_b.close()
-        known = {"alpha-1": at_a, "bravo-1": at_b}
-        alpha = Node(tmp_path, "alpha-1", known)
-        await alpha.links.start(socket_a, alpha.recorder)
-        await alpha.log.until("peer_unreachable")
+        alpha, known, port_b = await dialling_in_vain(tmp_path)
         for round_ in (1, 2):
             bravo = Node(tmp_path, "bravo-1", known)
             await bravo.links.start(socket.create_server(("127.0.0.1", port_b)), bravo.recorder)
@@ -216,13 +222,7 @@ def test_a_peer_that_comes_back_is_dialled_at_once(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("node.peers.FIRST_BACKOFF_S", 3_600.0)
 
     async def scenario() -> None:
-        (socket_a, at_a), (socket_b, at_b) = listen(), listen()
-        port_b = socket_b.getsockname()[1]
-        socket_b.close()
-        known = {"alpha-1": at_a, "bravo-1": at_b}
-        alpha = Node(tmp_path, "alpha-1", known)
-        await alpha.links.start(socket_a, alpha.recorder)
-        await alpha.log.until("peer_unreachable")
+        alpha, known, port_b = await dialling_in_vain(tmp_path)
         bravo = Node(tmp_path, "bravo-1", known)
         await bravo.links.start(socket.create_server(("127.0.0.1", port_b)), bravo.recorder)
         await bravo.recorder.until(lambda: [sender for sender, _ in bravo.recorder.heard] == ["alpha-1"])
