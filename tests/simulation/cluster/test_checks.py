@@ -20,8 +20,8 @@ from tests.simulation.cluster.reads import Answer
 from tests.simulation.cluster.signatures import checked_once
 from tests.simulation.cluster.world import MAX_STEPS, World
 from tests.simulation.report import Violation
+from tests.unit.node.anna import alone, issue, tx
 from tests.unit.node.harness import Node
-from tests.unit.node.test_driver import alone, issue, tx
 
 ACCOUNT = b"account"
 BALANCES = Balances({ACCOUNT: [3, 7]}, {ACCOUNT: [100, 40]})

@@ -24,8 +24,8 @@ from node.snapshot_folder import MANIFEST, chunks_of
 from node.store import Store
 from tests.simulation.cluster.bank import genesis_of
 from tests.unit.node.harness import ManualWorker, Node
+from tests.unit.node.peer_ends import Lines
 from tests.unit.node.snapshots import grown, snapshot_of
-from tests.unit.node.test_peers import Lines
 
 
 def stored(node: Node, data: Path) -> Path:

@@ -26,8 +26,8 @@ from node.introductions import (
 from node.snapshot_fetch import MAX_HANDOVERS, PeerAnswer, PeerFailed
 from tests.unit.ledger import sample
 from tests.unit.node.harness import Node
+from tests.unit.node.peer_ends import Lines, SeededRandom
 from tests.unit.node.test_membership import Cluster
-from tests.unit.node.test_peers import Lines, SeededRandom
 
 NEVER = 0
 """The status of an answer that doesn't come."""

@@ -11,8 +11,8 @@ from node.forwarding import FORWARD_AGAIN_MS
 from node.messages import Forward, Refused
 from node.results import Stage, SubmitResult
 from node.submissions import EXPIRY_GRACE_MS
+from tests.unit.node.anna import issue, open_anna, pay, tx
 from tests.unit.node.harness import NOW_MS, Network, Node
-from tests.unit.node.test_driver import issue, open_anna, pay, tx
 
 REFUSED = [Stage.PENDING, Stage.REFUSED]
 EXECUTED = [Stage.PENDING, Stage.EXECUTED, Stage.CERTIFIED]

@@ -22,9 +22,9 @@ from node.repair import BLOCK_PATH, PROOF_PATH, NotRepaired
 from node.repair_server import MAX_DIGITS, RepairServer
 from node.snapshot_fetch import PeerAnswer, PeerClient
 from tests.unit.node.harness import Network, Node
+from tests.unit.node.peer_ends import NETWORK, listen, node_files
+from tests.unit.node.peer_ends import Node as Linked
 from tests.unit.node.snapshots import grown
-from tests.unit.node.test_peers import NETWORK, listen, node_files
-from tests.unit.node.test_peers import Node as Linked
 from tests.unit.node.test_snapshot_transfer import Source
 
 

@@ -24,10 +24,10 @@ from node.snapshot_server import CHUNK_PATH, HEIGHT_PATH, KEPT_SNAPSHOTS, MANIFE
 from node.store import Store
 from tests.unit.ledger import sample
 from tests.unit.node.harness import Node
+from tests.unit.node.peer_ends import NETWORK, Lines, listen, node_files
+from tests.unit.node.peer_ends import Node as Linked
 from tests.unit.node.snapshots import grown
 from tests.unit.node.test_membership import Cluster
-from tests.unit.node.test_peers import NETWORK, Lines, listen, node_files
-from tests.unit.node.test_peers import Node as Linked
 
 
 class Source:
