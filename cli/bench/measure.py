@@ -52,11 +52,20 @@ def cpu_seconds(pid: int) -> float:
 
 def rss_bytes(pid: int) -> int:
     """Memory that a process holds (resident set). Raises ProcessLookupError where it is gone."""
+    return _status_bytes(pid, "VmRSS:")
+
+
+def anonymous_bytes(pid: int) -> int:
+    """What of the resident set is the process's own, without pages of files. Raises as `rss_bytes` does."""
+    return _status_bytes(pid, "RssAnon:")
+
+
+def _status_bytes(pid: int, field: str) -> int:
     try:
         lines = Path(f"/proc/{pid}/status").read_text("ascii").splitlines()
     except FileNotFoundError as error:
         raise ProcessLookupError(f"process {pid} is gone") from error
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:"))
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
 class VerifyCost:

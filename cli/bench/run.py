@@ -9,12 +9,13 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from cli.bench.load import Load, open_load
 from cli.bench.measure import Latency, VerifyCost, cpu_seconds, latency, rss_bytes
+from cli.bench.pace import open_loop
 from cli.errors import CommandError
 from cli.exits import Exit
 from node.local import LocalNetwork
@@ -152,18 +153,19 @@ class Bench:
         """An open loop: latency counts from the moment the schedule meant to send."""
         count = max(1, int(rate * self._settings.half_load_seconds) // SCHEDULED_GROUP)
         groups = [self._envelopes(load, SCHEDULED_GROUP) for _ in range(count)]
-        start = time.perf_counter()
         samples: list[float] = []
 
-        async def send(number: int, group: list[bytes]) -> None:
-            due = start + number * SCHEDULED_GROUP / rate
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        async def signed() -> AsyncIterator[list[bytes]]:
+            for group in groups:
+                yield group
+
+        async def send(number: int, group: list[bytes], due: float) -> None:
             client = clients[number % len(clients)]
             for answer in await client.submit_batch(group, "executed", SUBMIT_TIMEOUT_MS):
                 _check(answer)
             samples.extend([(time.perf_counter() - due) * 1e3] * len(group))
 
-        await asyncio.gather(*(send(number, group) for number, group in enumerate(groups)))
+        await open_loop(signed(), SCHEDULED_GROUP / rate, send, time.perf_counter())
         return latency(samples)
 
     async def _reopen(self, nodes: Sequence[str]) -> dict[str, float]:

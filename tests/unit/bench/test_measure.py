@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.bench.measure import Latency, VerifyCost, cpu_seconds, latency, rss_bytes
+from cli.bench.measure import Latency, VerifyCost, anonymous_bytes, cpu_seconds, latency, rss_bytes
 from cli.bench.report import limit_per_second, to_document, to_lines
 from cli.bench.run import Figures, Settings, Throughput
 
@@ -36,10 +36,10 @@ def test_nothing_measured_is_an_error() -> None:
 def test_a_process_is_measured_while_it_lives() -> None:
     """This process has used processor time and holds memory; one that ended is gone."""
     assert cpu_seconds(os.getpid()) > 0
-    assert rss_bytes(os.getpid()) > 1_000_000
+    assert rss_bytes(os.getpid()) > anonymous_bytes(os.getpid()) > 1_000_000
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
-    for measure in (cpu_seconds, rss_bytes):
+    for measure in (cpu_seconds, rss_bytes, anonymous_bytes):
         with pytest.raises(ProcessLookupError, match=str(child.pid)):
             measure(child.pid)
 
