@@ -8,12 +8,13 @@ open loop, and their latency counts from the moment when each was due. The accou
 so nothing is left to chance, and there is no seed.
 
 Every minute a line tells the latencies of the payments that were due in it, the most that the load itself
-was late, and the memory and store of each node; `load` is this process, which must not grow either. What must
-hold at the end:
+was late, and the memory and store of each node; `load` is this process, so that it can be seen not to grow
+either. What must hold at the end:
 
 - memory of each node: the mean of the last two minutes is less than 2 % above the mean of the two minutes
   that ended ten minutes before them (a minute is the mean of samples five seconds apart);
 - p99 of all payments in the last third of the minutes is at most 1.5 times that in the third before it;
+- half of the last minute's payments waited less than a second, so the nodes kept up with the load;
 - every payment was executed, and none refused or left unknown;
 - at rest all nodes have executed and certified the same height, and stop with 0; their stores have the same
   chain and state, in which every acknowledged payment stands once, where its payer was told;

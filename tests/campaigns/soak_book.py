@@ -26,6 +26,10 @@ MOST_GROWTH = 0.02
 """A node's memory must have grown by less."""
 MOST_P99_RATIO = 1.5
 """p99 is steady if that of the last third is at most so many times that of the third before it."""
+BACKLOG_MS = 1_000
+"""Where half of the last minute's payments wait as long, the nodes don't keep up. A backlog that grows from
+the start makes the last third's p99 about 1.5 times that before it, so steadiness alone doesn't show it.
+"""
 INDEX_BITS = 16
 """Kept places are one number each: the height, then the index in so many bits."""
 
@@ -186,6 +190,7 @@ def judge(book: Book, minutes: Sequence[Minute], ending: Ending) -> list[Check]:
     return [
         *(_memory(node, [minute.rss[node] for minute in minutes]) for node in ending.heights),
         _steady(book.thirds()),
+        _no_backlog(book.latency(book.shape.minutes - 1)),
         _payments(book),
         _heights(ending.heights),
         Check("nodes stopped well", not any(ending.codes.values()), f"exit codes {_by_node(ending.codes)}"),
@@ -222,6 +227,11 @@ def _steady(thirds: tuple[Latency, Latency] | None) -> Check:
         f"{ratio:.2f} times (at most {MOST_P99_RATIO})"
     )
     return Check("p99 steady", ratio <= MOST_P99_RATIO, said)
+
+
+def _no_backlog(last: Latency) -> Check:
+    said = f"p50 of the last minute {last.p50_ms:,.0f} ms (must be below {BACKLOG_MS:,} ms)"
+    return Check("no backlog", last.p50_ms < BACKLOG_MS, said)
 
 
 def _payments(book: Book) -> Check:

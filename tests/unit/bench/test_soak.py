@@ -164,6 +164,13 @@ def test_p99_is_steady_up_to_one_and_a_half_times(last_ms: float, holds: bool) -
     assert judged(ending(), book)["p99 steady"] is holds
 
 
+@pytest.mark.parametrize(("wait_ms", "holds"), [(999.9, True), (1_000.0, False)])
+def test_a_backlog_is_told_though_p99_is_steady(wait_ms: float, holds: bool) -> None:
+    """Half of the last minute's payments must wait less than a second; other minutes don't count."""
+    found = judged(ending(), filled(Shape(3, 1, 1), [5_000.0, 5_000.0, wait_ms]))
+    assert (found["p99 steady"], found["no backlog"]) == (True, holds)
+
+
 def test_what_a_run_is_too_short_for_is_not_judged_and_that_is_said() -> None:
     """It doesn't pass; and what fails beside it makes it fail."""
     book = filled(Shape(2, 1, 1), [5.0, 10.0])
