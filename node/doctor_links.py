@@ -24,6 +24,7 @@ from node.config import Listen, NodeConfig
 from node.findings import FAILED, OK, WARNING, Finding
 from node.operators import reason_of
 from node.peers import PEER_PATH
+from wallet.connections import Connections
 
 TIMEOUT_S = 3.0
 CLOCK_WARNING_S, CLOCK_FAILED_S = 2.0, 10.0
@@ -110,7 +111,7 @@ async def check_peers(config: NodeConfig, network: str, addresses: Mapping[str, 
             )
         ]
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-    async with aiohttp.ClientSession(timeout=timeout) as session:
+    async with aiohttp.ClientSession(connector=Connections(), timeout=timeout) as session:
         dialled = await asyncio.gather(
             *(
                 _dial(session, context, peer, tls.node_name(peer, network), address)

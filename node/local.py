@@ -23,6 +23,7 @@ import aiohttp
 from node import tls
 from node.plan import PORTS_A_NODE
 from node.provision import NodePlace, ProvisionedNetwork
+from wallet.connections import Connections
 
 POLL_S = 0.05
 ADMIN_TIMEOUT_S = 2.0
@@ -123,7 +124,7 @@ class LocalNetwork:
         place = self.place(node)
         context = tls.peer_client_context(self.network.operator_files(place.member))
         timeout = aiohttp.ClientTimeout(total=ADMIN_TIMEOUT_S)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
+        async with aiohttp.ClientSession(connector=Connections(), timeout=timeout) as session:
             name = tls.node_name(node, self.network.name)
             async with session.get(place.admin_url + path, ssl=context, server_hostname=name) as response:
                 return response.status, await response.text()

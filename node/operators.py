@@ -26,6 +26,7 @@ from node.admin import (
 )
 from node.provision import ProvisionedNetwork
 from node.report import NodeReport
+from wallet.connections import Connections
 
 TIMEOUT_S = 2.0
 SNAPSHOT_TIMEOUT_S = 600.0
@@ -65,7 +66,7 @@ async def ask(
     timeout = aiohttp.ClientTimeout(total=timeout_s)
     try:
         async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
+            aiohttp.ClientSession(connector=Connections(), timeout=timeout) as session,
             session.request(
                 method, port.url + path, ssl=context, server_hostname=port.server_name
             ) as response,

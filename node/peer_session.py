@@ -5,8 +5,10 @@ A lying peer could else choose what this node asks within its bank's network. It
 
 import aiohttp
 
+from wallet.connections import Connections
 
-def peer_session(connector: aiohttp.BaseConnector, timeout_s: float | None = None) -> aiohttp.ClientSession:
+
+def peer_session(connections: Connections, timeout_s: float | None = None) -> aiohttp.ClientSession:
     """A session whose requests, those for links too, raise ClientError where the answer is a redirect.
 
     `timeout_s` is for one whole answer; None for none. It must be closed.
@@ -14,7 +16,7 @@ def peer_session(connector: aiohttp.BaseConnector, timeout_s: float | None = Non
     trace = aiohttp.TraceConfig()
     trace.on_request_redirect.append(_refuse)
     timeout = aiohttp.ClientTimeout(total=timeout_s)
-    return aiohttp.ClientSession(connector=connector, timeout=timeout, trace_configs=[trace])
+    return aiohttp.ClientSession(connector=connections, timeout=timeout, trace_configs=[trace])
 
 
 async def _refuse(_: object, __: object, redirect: aiohttp.TraceRequestRedirectParams) -> None:

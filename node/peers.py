@@ -29,6 +29,7 @@ from node.peer_session import peer_session
 from node.ports import Log, Random
 from node.refusals import Refusals
 from node.tasks import raise_what_it_raised
+from wallet.connections import Connections
 
 PEER_PATH = "/peer/v1"
 CONNECT_TIMEOUT_S = 3.0
@@ -142,7 +143,7 @@ class PeerLinks:
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=CLOSE_TIMEOUT_S)
         await self._runner.setup()
         await web.SockSite(self._runner, listener, ssl_context=self._server_context).start()
-        self._session = peer_session(aiohttp.TCPConnector(limit=0))
+        self._session = peer_session(Connections(limit=0))
         for peer in self._outgoing:
             self._begin(peer)
 

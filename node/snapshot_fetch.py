@@ -27,6 +27,7 @@ from node.snapshot_folder import chunks_of, has_chunk, remove_others
 from node.snapshot_server import HEIGHT_PATH, MANIFEST_PATH
 from node.tls import node_name
 from wallet.atomic_file import write_private
+from wallet.connections import Connections
 
 ASK_TIMEOUT_S = 1.0
 """A node that doesn't say its height in this time isn't waited for: a start must not take longer."""
@@ -76,7 +77,7 @@ class PeerClient:
 
     async def __aenter__(self) -> PeerClient:
         """Open a session."""
-        self._session = peer_session(aiohttp.TCPConnector(), ANSWER_TIMEOUT_S)
+        self._session = peer_session(Connections(), ANSWER_TIMEOUT_S)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -15,6 +15,7 @@ from types import TracebackType
 import aiohttp
 import msgspec
 
+from wallet.connections import Connections
 from wallet.endpoints import parse_retry_after
 
 MOST_CONNECTIONS = 64
@@ -60,7 +61,7 @@ class Transport:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Transport:
-        connector = aiohttp.TCPConnector(limit=MOST_CONNECTIONS, ssl=self._tls or True)
+        connector = Connections(MOST_CONNECTIONS, self._tls or True)
         # The caller's deadline bounds the whole; this leaves time for other nodes when one swallows packets.
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
         jar = aiohttp.DummyCookieJar()

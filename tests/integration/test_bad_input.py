@@ -19,6 +19,7 @@ from node import tls
 from node.local import LocalNetwork
 from tests.integration.harness import VALID_FOR_MS, Bank, Holder, Key, funded
 from wallet.client import Client, Freshness
+from wallet.connections import Connections
 
 pytestmark = pytest.mark.processes
 
@@ -77,7 +78,7 @@ async def refusal(running: LocalNetwork, node: str, body: bytes) -> tuple[int, s
     """The status and the type of problem with which a node answers a submission of these bytes."""
     url = running.place(node).api_url + "/v1/payments"
     async with (
-        aiohttp.ClientSession() as session,
+        aiohttp.ClientSession(connector=Connections()) as session,
         session.post(
             url,
             data=body,

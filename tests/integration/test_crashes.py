@@ -19,6 +19,7 @@ from node.run import EXIT_OK, EXIT_STOPPED_ITSELF
 from tests.integration.harness import QUICK, Bank, Holder, Signed, funded, leader_of
 from wallet.answers import Answer
 from wallet.client import Client, Freshness
+from wallet.connections import Connections
 
 pytestmark = pytest.mark.processes
 
@@ -174,7 +175,7 @@ def test_without_a_quorum_reads_answer_and_submissions_are_refused_in_time(
         payment = bank.pay(debtor, creditor, 100)
         url = shaken.place(left).api_url
         trusting = tls.trusting_context(shaken.network.ca)
-        async with aiohttp.ClientSession() as session:
+        async with aiohttp.ClientSession(connector=Connections()) as session:
             started = time.monotonic()
             headers = {"Content-Type": "application/msgpack"}
             async with session.post(

@@ -16,6 +16,7 @@ from node.config import load_config
 from node.local import LocalNetwork, wait_until
 from node.peers import PEER_PATH
 from tests.integration.harness import Bank, funded
+from wallet.connections import Connections
 
 pytestmark = pytest.mark.processes
 
@@ -95,7 +96,7 @@ def test_operators_see_health_and_metrics_and_only_of_their_own_node(running: Lo
         url = running.place(NODE).admin_url + "/metrics"
         name = tls.node_name(NODE, running.network.name)
         async with (
-            aiohttp.ClientSession() as session,
+            aiohttp.ClientSession(connector=Connections()) as session,
             session.get(url, ssl=context, server_hostname=name) as response,
         ):
             assert response.status == 403
@@ -108,7 +109,7 @@ def test_over_long_headers_are_refused_and_the_node_goes_on(running: LocalNetwor
 
     async def scenario() -> None:
         url = running.place(NODE).api_url + "/v1/network"
-        async with aiohttp.ClientSession() as session:
+        async with aiohttp.ClientSession(connector=Connections()) as session:
             headers = {"X-Long": "x" * 20_000}
             async with session.get(url, ssl=_trusting(running), headers=headers) as response:
                 assert response.status == 431

@@ -15,6 +15,7 @@ from node import tls
 from node.local import LocalNetwork
 from tests.integration.harness import Bank, funded
 from wallet.client import Freshness
+from wallet.connections import Connections
 
 pytestmark = pytest.mark.processes
 
@@ -26,7 +27,7 @@ async def get(network: LocalNetwork, path: str) -> tuple[int, Any]:
     """Status and JSON of a plain GET at one node."""
     url = network.place(NODE).api_url + path
     async with (
-        aiohttp.ClientSession() as session,
+        aiohttp.ClientSession(connector=Connections()) as session,
         session.get(url, ssl=tls.trusting_context(network.network.ca)) as response,
     ):
         return response.status, await response.json(content_type=None)

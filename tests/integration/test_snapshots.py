@@ -25,6 +25,7 @@ from node.store import Store
 from tests.campaigns.chain import write_chain
 from tests.integration.harness import Bank, funded, provision, prune
 from wallet.client import Freshness
+from wallet.connections import Connections
 
 pytestmark = pytest.mark.processes
 
@@ -148,7 +149,7 @@ def test_forgotten_blocks_are_answered_with_410(local: LocalNetwork) -> None:
         context = ssl.create_default_context(cafile=str(network.ca))
         place = local.place(RUNNING[0])
         async with (
-            aiohttp.ClientSession() as session,
+            aiohttp.ClientSession(connector=Connections()) as session,
             session.get(f"{place.api_url}/v1/blocks/5", ssl=context) as response,
         ):
             assert response.status == 410
