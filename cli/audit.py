@@ -106,12 +106,12 @@ def show(store: Path, report: AuditReport, node: str | None, genesis_raw: bytes)
 def describe(store: Path, report: AuditReport, node: str | None, genesis_raw: bytes) -> dict[str, Any]:
     """The report for programs; amounts as decimal strings in each asset's decimals."""
     from ledger.amounts import format_amount
-    from ledger.genesis import decode_genesis, network_id
-
-    scales = {asset.code: asset.scale for asset in decode_genesis(genesis_raw).assets}
+    from ledger.genesis import network_id
 
     def shown(asset: str, amount: int) -> str:
-        return format_amount(amount, scales[asset]) if asset in scales else f"{amount} minor units"
+        return (
+            format_amount(amount, report.scales[asset]) if asset in report.scales else f"{amount} minor units"
+        )
 
     return {
         "store": str(store),

@@ -52,7 +52,7 @@ def run(task: Task) -> tuple[AuditReport, str | None]:
     check_not_in_use(task.store)
     with tempfile.TemporaryDirectory(prefix="nostro-audit-", dir=task.scratch) as folder:
         copy = Path(folder) / "store"
-        shutil.copytree(task.store, copy)
+        _copy(task.store, copy)
         try:
             with contextlib.closing(LevelDatabase(copy, create=False)) as database:
                 return _audit(task, AuditSource(database, task.genesis))
@@ -64,11 +64,33 @@ def run(task: Task) -> tuple[AuditReport, str | None]:
             ) from error
 
 
+def _copy(store: Path, copy: Path) -> None:
+    total = sum(file.stat().st_size for file in store.rglob("*") if file.is_file())
+    copied = 0
+    with progress("bytes copied") as report_progress:
+
+        def copy_file(source: str, target: str) -> None:
+            nonlocal copied
+            shutil.copy2(source, target)
+            copied += Path(target).stat().st_size
+            report_progress(copied, total)
+
+        shutil.copytree(store, copy, copy_function=copy_file)
+
+
 def _audit(task: Task, source: AuditSource) -> tuple[AuditReport, str | None]:
     source.check_network()
     source.check_evidence()
     node = source.node()
-    pruned = audit_pruned(source.database, task.genesis, node or "", rehearsal=task.rehearsal)
+    with progress("accounts and blocks proved") as report_progress:
+        pruned = audit_pruned(
+            source.database,
+            task.genesis,
+            node or "",
+            network_id=task.trusted,
+            rehearsal=task.rehearsal,
+            progress=report_progress,
+        )
     if pruned is not None:
         return replace(pruned, findings=(*source.findings, *pruned.findings)), node
     with sharing(task.workers) as verify, progress("blocks audited") as report_progress:

@@ -77,14 +77,22 @@ def audit(
         else:
             what = f"executed up to {state.progress.height} of {tip}; rows could not be compared"
             work.found("replay_stopped", state.progress.height + 1, None, what)
-    return _report(work, tip, 0 if state is None else state.progress.height)
+    return _report(work, tip, state)
+
+
+def other_genesis(raw: bytes, trusted: bytes | None) -> Finding | None:
+    """What is found where a genesis document isn't of the network that is trusted; None where it is."""
+    found = network_id_of(raw)
+    if trusted is None or found == trusted:
+        return None
+    return Finding("genesis_mismatch", 0, None, f"its network id is {found.hex()}, not {trusted.hex()}")
 
 
 def _open_genesis(work: Work, chain: ChainReader, expected: bytes | None, kept: Scratch) -> State | None:
     raw = chain.genesis()
-    found = network_id_of(raw)
-    if expected is not None and found != expected:
-        work.found("genesis_mismatch", 0, None, f"its network id is {found.hex()}, not {expected.hex()}")
+    other = other_genesis(raw, expected)
+    if other is not None:
+        work.findings.append(other)
     try:
         rows = State.from_genesis(raw)
     except Malformed as error:
@@ -268,16 +276,17 @@ def _compare_rows(work: Work, chain: ChainReader, kept: Scratch) -> None:
                 found, expected = next(stored, None), next(replayed, None)
 
 
-def _report(work: Work, tip: int, replayed: int) -> AuditReport:
+def _report(work: Work, tip: int, state: State | None) -> AuditReport:
     return AuditReport(
         findings=tuple(work.findings),
         findings_omitted=work.omitted,
         tip=tip,
-        replayed=replayed,
+        replayed=0 if state is None else state.progress.height,
         certified=work.certified,
         supply=work.supply,
         positions=work.positions,
         issued=work.issued,
+        scales={} if state is None else state.registry.scales,
         **{
             name: work.counts.get(name, 0)
             for name in (

@@ -85,8 +85,9 @@ class AuditReport:
     (it certifies all below): up to it a quorum of banks answers for the chain, above it only the node whose
     store this is, so a clean chain without certificates may be one bank's invention. `supply` is what is
     held of each asset above zero, and `positions` each member's net receipts from other members by asset,
-    issuance and redemption apart in `issued`: all in minor units. Where a store doesn't hold the bodies of
-    blocks up to `pruned`, nothing was replayed: its rows were proved against the certificate instead.
+    issuance and redemption apart in `issued`: all in minor units, of which `scales` says the decimals. Where
+    a store doesn't hold the bodies of blocks up to `pruned`, nothing was replayed: its rows were proved
+    against the certificate instead.
     """
 
     findings: tuple[Finding, ...]
@@ -104,6 +105,7 @@ class AuditReport:
     supply: Mapping[str, int]
     positions: Mapping[str, Mapping[str, int]]
     issued: Mapping[str, int]
+    scales: Mapping[str, int]
     pruned: int = 0
 
     @property

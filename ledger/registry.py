@@ -54,6 +54,11 @@ class Registry:
     electorates: tuple[tuple[int, Electorate], ...]
     recoveries: Mapping[int, RecoveryRecord]
 
+    @property
+    def scales(self) -> dict[str, int]:
+        """The decimals of each asset."""
+        return {code: asset.scale for code, asset in self.assets.items()}
+
     def with_member(self, member: MemberRecord) -> Registry:
         """The registry with this member added or changed."""
         return replace(self, members=MappingProxyType({**self.members, member.id: member}))

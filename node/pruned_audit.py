@@ -7,17 +7,21 @@ not know who asks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 
+from ledger.audit import other_genesis
 from ledger.audit_report import AuditReport, Finding
 from ledger.codec import Malformed, decode
 from ledger.handovers import HandoverMissing
-from ledger.records import ACCOUNT_PREFIX, Account
+from ledger.records import ACCOUNT_PREFIX, REGISTRY_PREFIX, Account
+from ledger.registry import RegistryIncomplete, load_registry
 from ledger.rules.base import InvariantViolated
 from ledger.rules.v1.invariants import check_whole
-from ledger.snapshot import SnapshotInvalid
+from ledger.snapshot import ACCOUNTS, SnapshotInvalid
 from ledger.snapshot_proof import SnapshotProof
+from ledger.state import load_progress
 from node.ports import Database
 from node.records import CorruptRecord, meta_key
 from node.snapshot_export import Exported, prove_exported, section_items
@@ -27,21 +31,30 @@ ROWS_AT_ONCE = 1_000
 
 
 def audit_pruned(
-    database: Database, genesis_raw: bytes, node_id: str, *, rehearsal: bool = False
+    database: Database,
+    genesis_raw: bytes,
+    node_id: str,
+    *,
+    network_id: bytes | None = None,
+    rehearsal: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> AuditReport | None:
     """What proving a store's rows came to; None for one that holds all blocks, which is to be replayed.
 
-    `rehearsal`: the store is a copy of a drill, above a recovery that was rehearsed on it.
+    `network_id` is the one to trust, where it is known; `rehearsal`: the store is a copy of a drill, above a
+    recovery that was rehearsed on it; `progress(done, total)` counts accounts and blocks.
     """
     if database.get(meta_key(PRUNED)) is None:
         return None
-    found = _Found()
+    other = other_genesis(genesis_raw, network_id)
+    found = _Found(findings=[] if other is None else [other])
     try:
         store = Store.open(database, genesis_raw, node_id)
         found.pruned = store.pruned
-        _prove(database, store, found, rehearsal)
+        _prove(database, store, found, rehearsal, progress)
         found.supply = check_whole(decode(row, Account) for _, row in store.scan(ACCOUNT_PREFIX))
-    except (SnapshotInvalid, Malformed) as error:
+        found.scales = load_registry(store.scan(REGISTRY_PREFIX)).scales
+    except (SnapshotInvalid, Malformed, RegistryIncomplete) as error:
         found.add("rows_unproved", found.tip, str(error))
     except HandoverMissing as error:
         found.add("handover_missing", error.height, str(error))
@@ -64,6 +77,7 @@ class _Found:
     blocks: int = 0
     rows: int = 0
     supply: dict[str, int] = field(default_factory=dict)
+    scales: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
     def add(self, code: str, height: int | None, what: str) -> None:
@@ -86,11 +100,18 @@ class _Found:
             supply=self.supply,
             positions={},
             issued={},
+            scales=self.scales,
             pruned=self.pruned,
         )
 
 
-def _prove(database: Database, store: Store, found: _Found, rehearsal: bool) -> None:
+def _prove(
+    database: Database,
+    store: Store,
+    found: _Found,
+    rehearsal: bool,
+    progress: Callable[[int, int], None],
+) -> None:
     found.tip, sections = section_items(database)
     manifest = prove_exported(store, Exported(found.tip, ()))
     if manifest is None:
@@ -99,11 +120,14 @@ def _prove(database: Database, store: Store, found: _Found, rehearsal: bool) -> 
         )
         return
     proof = SnapshotProof(store.genesis_raw, manifest, rehearsal=rehearsal)
+    accounts, total = 0, load_progress(store).account_count + found.tip
     for name, items in sections.items():
         while portion := list(islice(items, ROWS_AT_ONCE)):
             taken = proof.take(name, portion)
             found.blocks += len(taken.blocks)
             found.rows += len(taken.rows)
+            accounts += len(portion) if name == ACCOUNTS else 0
+            progress(accounts + found.blocks, total)
             for key, row in taken.rows.items():
                 if database.get(key) != row:
                     found.add("row_differs", None, f"row {key.hex()} is not what the proved rows lead to")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from cli.main import root
+from cli.progress import Lines
 from tests.unit.api.client import Api
 from tests.unit.api.conftest import TEST_LIMITS, serving
 from tests.unit.api.instant_host import InstantHost
@@ -82,6 +84,23 @@ def world(application: FastAPI, server: Api, keystore: Keystore, monkeypatch: py
     monkeypatch.setenv("NOSTRO_URL", made.url)
     monkeypatch.setattr("cli.transact.now_ms", lambda: host.position().time_ms)
     return made
+
+
+class Told(list[tuple[str, int, int]]):
+    """What a command has told of its progress: the label, how much is done, and of how much."""
+
+    def ends(self) -> dict[str, int]:
+        """The labels whose work was told to be done, and how much that was."""
+        return {label: total for label, done, total in self if done == total}
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Told:
+    """All that is told of progress, the lines too that wouldn't be due yet."""
+    found = Told()
+    label = operator.attrgetter("_label")
+    monkeypatch.setattr(Lines, "report", lambda lines, done, total: found.append((label(lines), done, total)))
+    return found
 
 
 @pytest.fixture

@@ -11,17 +11,22 @@ from cli.audit_run import LEAST_TO_SHARE, sharing
 from cli.exits import Exit
 from consensus.messages import Entry, EntryType, HardState
 from ledger.audit_report import Check
+from ledger.bodies import CreateAsset, Kind
 from ledger.certificate import seal_hash
+from ledger.envelope import decode_envelope
 from ledger.keys import sign
+from ledger.policy import single_key
 from node.disk import LevelDatabase
 from node.records import Record, SealedHeader, block_key, meta_key, pack_record, seal_key
 from node.store import LogWrite, OwnSeal, Store
 from tests.unit.api.instant_host import InstantHost
-from tests.unit.cli.conftest import Nostro, document
+from tests.unit.cli.conftest import Nostro, Told, document
 from tests.unit.cli.world import World
 from tests.unit.ledger import sample
 
 NODE = "node-alpha"
+MAJORITY = (10, 20)
+"""The admin keys of two of the three members."""
 
 
 @pytest.fixture
@@ -107,7 +112,10 @@ def test_a_store_without_old_blocks(nostro: Nostro, world: World, store: Path) -
     assert "no block was replayed" in result.stderr
 
 
-@pytest.mark.parametrize(("prefix", "code"), [(b"t", "rows_unproved"), (b"i", "row_differs"), (b"n", None)])
+@pytest.mark.parametrize(
+    ("prefix", "code"),
+    [(b"t", "rows_unproved"), (b"k", "rows_unproved"), (b"i", "row_differs"), (b"n", None)],
+)
 def test_a_spoilt_row_of_a_store_without_old_blocks(
     nostro: Nostro, store: Path, prefix: bytes, code: str | None
 ) -> None:
@@ -195,13 +203,40 @@ def test_genesis_must_be_found(nostro: Nostro, store: Path) -> None:
     assert nostro("audit", store, "--workers", "1", "--network", moved).exit_code == 0
 
 
-def test_trusted_network(nostro: Nostro, store: Path) -> None:
-    """The id that is known from elsewhere is compared with the genesis document's."""
+@pytest.mark.parametrize("forgotten", [0, 2])
+def test_trusted_network(nostro: Nostro, store: Path, forgotten: int) -> None:
+    """The id known from elsewhere is compared with the genesis document's, whatever the store holds."""
+    if forgotten:
+        pruned(store, forgotten)
     right = nostro("audit", store, "--workers", "1", "--network-id", sample.network().hex())
     assert right.exit_code == 0
     wrong = nostro("audit", store, "--workers", "1", "--network-id", "00" * 32, "--json")
     assert wrong.exit_code == Exit.VIOLATION
-    assert document(wrong)["findings"][0]["code"] == "genesis_mismatch"
+    assert [finding["code"] for finding in document(wrong)["findings"]] == ["genesis_mismatch"]
+
+
+@pytest.mark.parametrize("forgotten", [0, 2])
+def test_assets_younger_than_genesis(nostro: Nostro, world: World, tmp_path: Path, forgotten: int) -> None:
+    """An asset that the members created since is shown in its own decimals too."""
+    body = CreateAsset("XAU", 3, "beta", single_key(sample.public_key(5)))
+    raw = sample.payload(body, kind=Kind.CREATE_ASSET, author=b"beta", number=90, signers=MAJORITY)
+    world.host.execute([decode_envelope(sample.signed(raw, MAJORITY), sample.LIMITS)])
+    (tmp_path / "genesis.bin").write_bytes(sample.genesis_raw())
+    write_store(tmp_path / "data", world.host)
+    store = pruned(tmp_path / "data", forgotten) if forgotten else tmp_path / "data"
+    report = document(nostro("audit", store, "--workers", "1", "--json"))
+    assert report["supply"] == {"EUR": "2000.00", "XAU": "0.000"}
+
+
+def test_progress_of_every_stage(nostro: Nostro, world: World, store: Path, told: Told) -> None:
+    """The copy, the replay, and the proof of a store without old blocks: each tells how far it is."""
+    tip, size_bytes = world.host.position().height, sum(file.stat().st_size for file in store.iterdir())
+    nostro("audit", store, "--workers", "1")
+    assert told.ends() == {"bytes copied": size_bytes, "blocks audited": tip}
+    told.clear()
+    nostro("audit", pruned(store, 2), "--workers", "1")
+    accounts = world.host.state.progress.account_count
+    assert told.ends()["accounts and blocks proved"] == accounts + tip
 
 
 def test_changed_balance(nostro: Nostro, store: Path) -> None:

@@ -56,6 +56,7 @@ def test_a_clean_chain_is_clean(chain: Chain) -> None:
     assert report.rows == len(chain.rows)
     assert report.supply == {"EUR": 993, "USD": 0}
     assert report.issued == {"EUR": 993}
+    assert report.scales == {"EUR": 2, "USD": 2}
     assert report.positions == {"EUR": {"alpha": -25, "beta": 25}}
 
 
