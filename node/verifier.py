@@ -5,7 +5,6 @@ It must not know what is done with an envelope, nor blocks or pools.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
 
 from ledger.envelope import Envelope, verify_envelope
 from ledger.keys import BadSignature
@@ -54,11 +53,8 @@ class Verified:
         self._envelopes.pop(leaf_hash, None)
 
 
-class Waiting(NamedTuple):
-    """An envelope to verify and who wants to know: the reason why it is bad, or None."""
-
-    envelope: Envelope
-    decided: Callable[[Envelope, str | None], None]
+Decided = Callable[[Envelope, str | None], None]
+"""Told of an envelope that was to be verified: the reason why it is bad, or None."""
 
 
 class Verifier:
@@ -76,22 +72,34 @@ class Verifier:
         self._verified = verified
         self._failed = failed
         self._chunk_done = chunk_done
-        self._queue: list[Waiting] = []
-        self._leaves: set[bytes] = set()
+        self._queue: list[Envelope] = []
+        self._waiting: dict[bytes, list[Decided]] = {}
+        self._told_count = 0
         self._busy = False
 
     def __len__(self) -> int:
-        """How many envelopes wait or are being verified."""
-        return len(self._queue)
+        """How many wait to be told, several of them perhaps of one envelope."""
+        return self._told_count
 
     def has_leaf(self, leaf_hash: bytes) -> bool:
         """Whether the envelope of exactly these bytes waits or is being verified."""
-        return leaf_hash in self._leaves
+        return leaf_hash in self._waiting
 
-    def verify(self, envelope: Envelope, decided: Callable[[Envelope, str | None], None]) -> None:
-        """Call `decided` when the envelope's signatures are known to be good or bad."""
-        self._queue.append(Waiting(envelope, decided))
-        self._leaves.add(envelope.leaf_hash)
+    def verify(self, envelope: Envelope, decided: Decided) -> None:
+        """Call `decided` when the envelope's signatures are known to be good or bad: at once if they are
+        remembered as good, and together with those who already wait for the same bytes.
+        """
+        leaf = envelope.leaf_hash
+        if self._verified.get(leaf) is not None:
+            decided(envelope, None)
+            return
+        self._told_count += 1
+        waiting = self._waiting.get(leaf)
+        if waiting is not None:
+            waiting.append(decided)
+            return
+        self._waiting[leaf] = [decided]
+        self._queue.append(envelope)
         if not self._busy:
             self._next_chunk()
 
@@ -99,19 +107,20 @@ class Verifier:
         chunk = self._queue[:CHUNK_ENVELOPES]
         self._busy = bool(chunk)
         if chunk:
-            envelopes = [waiting.envelope for waiting in chunk]
             self._worker.submit(
-                lambda: verify_all(envelopes), lambda reasons: self._decide(chunk, reasons), self._failed
+                lambda: verify_all(chunk), lambda reasons: self._decide(chunk, reasons), self._failed
             )
 
-    def _decide(self, chunk: list[Waiting], reasons: Sequence[str | None]) -> None:
+    def _decide(self, chunk: list[Envelope], reasons: Sequence[str | None]) -> None:
         del self._queue[: len(chunk)]
         self._next_chunk()
-        for waiting, reason in zip(chunk, reasons, strict=True):
-            self._leaves.discard(waiting.envelope.leaf_hash)
+        for envelope, reason in zip(chunk, reasons, strict=True):
             if reason is None:
-                self._verified.add(waiting.envelope)
-            waiting.decided(waiting.envelope, reason)
+                self._verified.add(envelope)
+            waiting = self._waiting.pop(envelope.leaf_hash)
+            self._told_count -= len(waiting)
+            for decided in waiting:
+                decided(envelope, reason)
         self._chunk_done()
 
 

@@ -178,6 +178,45 @@ def test_simulation_says_what_would_be_and_keeps_nothing() -> None:
     assert node.driver.status().pending == 0
 
 
+def test_the_same_bytes_submitted_at_once_are_verified_once() -> None:
+    """All five hear of the one payment; nothing is left for the verify worker."""
+    node = alone()
+    raw = pay(node, 2, 10)
+    heard: list[list[SubmitResult]] = [[] for _ in range(5)]
+    node.driver.submit_all((raw, results.append) for results in heard)
+    node.ports.verify.run()
+    assert not node.ports.verify.jobs
+    node.ports.settle()
+    assert [results[-1] for results in heard] == [heard[0][-1]] * 5
+    assert heard[0][-1].stage is Stage.CERTIFIED
+
+
+def test_what_was_simulated_is_not_verified_again() -> None:
+    """Submitted after that, or simulated once more, it is judged at once."""
+    node = alone()
+    raw, results = pay(node, 2, 10), list[SubmitResult]()
+    node.driver.simulate(raw, results.append)
+    node.ports.settle()
+    node.driver.simulate(raw, results.append)
+    node.driver.submit(raw, results.append)
+    assert not node.ports.verify.jobs
+    assert stages(results) == [Stage.PENDING] * 3
+    node.ports.settle()
+    assert results[-1].stage is Stage.CERTIFIED
+
+
+def test_submissions_that_wait_to_be_verified_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the same bytes count each; the one too many is refused as overload, and may come again."""
+    monkeypatch.setattr("node.submissions.MAX_VERIFYING", 2)
+    node = alone()
+    raw, refused = pay(node, 2, 10), list[SubmitResult]()
+    for report in (lambda result: None, lambda result: None, refused.append):
+        node.driver.submit(raw, report)
+    assert [(result.outcome, result.held) for result in refused] == [(Outcome.OVERLOADED, False)]
+    node.ports.settle()
+    assert node.submit(raw)[-1].stage is Stage.CERTIFIED
+
+
 def test_what_expires_in_the_pool_is_dropped_and_its_submitter_told() -> None:
     """A while after its time, for a block may be under way until then."""
     node = Node(size=3)

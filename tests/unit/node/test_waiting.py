@@ -189,6 +189,20 @@ def test_envelopes_are_verified_in_chunks_and_decided_in_order() -> None:
     assert len(verifier) == 0
 
 
+@pytest.mark.parametrize("good", [True, False])
+def test_all_who_wait_for_the_same_bytes_are_told_of_one_verification(good: bool) -> None:
+    """Each counts as waiting. A good one is remembered, so that who asks later is told at once."""
+    worker, heard = ManualWorker(), list[bool]()
+    verifier = Verifier(worker, Verified(), lambda error: None, lambda: None)
+    for _ in range(3):
+        verifier.verify(envelope(1, good), lambda done, reason: heard.append(reason is None))
+    assert len(verifier) == 3
+    worker.run()
+    assert (heard, len(verifier), len(worker.jobs)) == ([good] * 3, 0, 0)
+    verifier.verify(envelope(1, good), lambda done, reason: heard.append(reason is None))
+    assert (len(heard), len(worker.jobs)) == ((4, 0) if good else (3, 1))
+
+
 def test_the_oldest_verified_envelopes_are_forgotten() -> None:
     """The memory is bounded; what was executed is let go of sooner."""
     verified = Verified(limit=2)
