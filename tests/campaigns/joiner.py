@@ -1,10 +1,12 @@
-"""Lets a node join a network with a long chain behind it, and restarts one, with the time that each takes.
+"""Adds a node to a network with a long chain behind it, and restarts nodes, with the time that each takes.
 
 python -m tests.campaigns.joiner --accounts 100000 --payments 1000000
 
-The chain is made offline (tests/campaigns/chain.py) for three of four nodes, which then run. The fourth
-starts with an empty store; it has joined once it is ready and has executed what they have. Then it is killed
-and started again. Prints a JSON report; exit code 1 where it took longer than the targets.
+The chain is made offline (tests/campaigns/chain.py) for the three nodes of genesis, which then run. A fourth
+bank's node is added as an operator adds one: its folder written, registered, decided on by the members, and
+started. It has joined once it votes, nobody is outgoing and nothing of the change is left to do. Then it and
+a node of genesis are killed and started again. Prints a JSON report, which says whether the node began with a
+snapshot (it does from 1,000 blocks on); exit code 1 where it took longer than the targets.
 """
 
 from __future__ import annotations
@@ -14,43 +16,42 @@ import asyncio
 import json
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-import msgspec
-
-from node.admin import REPORT_PATH
 from node.config import Timing
-from node.local import LocalNetwork, wait_until
-from node.report import NodeReport
+from node.local import LocalNetwork
 from tests.campaigns.chain import TRANSACTIONS_A_BLOCK, write_chain
+from tests.campaigns.decisions import carried_out, decided, registered
 from tests.integration.harness import Bank, provision
 
-NODES = 4
+NODES, BANKS = 3, 4
+JOINER, JOINING_BANK = "delta-1", "delta"
 JOIN_TARGET_S = 60.0
 RESTART_TARGET_S = 5.0
 TIMEOUT_S = 900.0
 
 
-async def executed_height(local: LocalNetwork, node: str) -> int:
-    """What a node has executed."""
-    _, text = await local.ask_admin(node, REPORT_PATH)
-    return msgspec.json.decode(text, type=NodeReport).executed_height
+class Joined(NamedTuple):
+    """How long a node took to vote, in seconds, and whether it began with a snapshot."""
+
+    from_decision_s: float
+    from_start_s: float
+    by_snapshot: bool
 
 
-async def seconds_to_join(local: LocalNetwork, joiner: str, other: str) -> float:
-    """From the start of its process until it is ready and has executed what the other has."""
-    start = time.monotonic()
-    local.start([joiner])
-    await local.ready([joiner], timeout_s=TIMEOUT_S)
-
-    async def caught_up() -> bool:
-        try:
-            return await executed_height(local, joiner) >= await executed_height(local, other)
-        except OSError:
-            return False
-
-    await wait_until(caught_up, TIMEOUT_S, f"{joiner} has caught up")
-    return time.monotonic() - start
+async def join(local: LocalNetwork, running: Sequence[str]) -> Joined:
+    """Register a node, have the members decide on it, start it, and wait until it votes."""
+    await registered(local, running, JOINER, JOINING_BANK)
+    begun = time.monotonic()
+    await decided(local, running, add=JOINER)
+    started = time.monotonic()
+    local.start([JOINER])
+    await carried_out(local, running, TIMEOUT_S, add=JOINER)
+    end = time.monotonic()
+    by_snapshot = '"snapshot_installed"' in local.log_file(JOINER).read_text()
+    return Joined(end - begun, end - started, by_snapshot)
 
 
 async def seconds_to_restart(local: LocalNetwork, node: str) -> float:
@@ -62,40 +63,44 @@ async def seconds_to_restart(local: LocalNetwork, node: str) -> float:
     return time.monotonic() - start
 
 
+def measure(local: LocalNetwork, running: Sequence[str]) -> dict[str, object]:
+    """All times, on a network whose nodes have a chain and don't run yet."""
+    local.start(running)
+    asyncio.run(local.ready(running, timeout_s=TIMEOUT_S))
+    joined = asyncio.run(join(local, running))
+    print(f"votes {joined.from_decision_s:.1f} s after the members began to decide", flush=True)
+    restarts_s = {node: asyncio.run(seconds_to_restart(local, node)) for node in (JOINER, running[0])}
+    within = joined.from_decision_s <= JOIN_TARGET_S and max(restarts_s.values()) <= RESTART_TARGET_S
+    return {
+        "by_snapshot": joined.by_snapshot,
+        "votes_after_decision_s": round(joined.from_decision_s, 1),
+        "votes_after_start_s": round(joined.from_start_s, 1),
+        "ready_after_restart_s": {node: round(seconds, 1) for node, seconds in restarts_s.items()},
+        "within_targets": within,
+    }
+
+
 def main() -> None:
     """Run what the command line asks for."""
-    parser = argparse.ArgumentParser(description="Join a network with a long chain behind it.")
+    parser = argparse.ArgumentParser(description="Add a node to a network with a long chain behind it.")
     parser.add_argument("--accounts", type=int, default=10_000)
     parser.add_argument("--payments", type=int, default=100_000)
     parser.add_argument("--block-size", type=int, default=TRANSACTIONS_A_BLOCK)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="nostro-joiner-") as folder:
-        network = provision(Path(folder) / "net", nodes=NODES, timing=Timing())
-        *running, joiner = (node.id for node in network.nodes)
+        network = provision(Path(folder) / "net", nodes=NODES, banks=BANKS, timing=Timing())
+        running = [node.id for node in network.nodes]
         start = time.monotonic()
-        height = write_chain(
+        blocks = write_chain(
             Bank(network), running, options.accounts, options.payments, block_size=options.block_size
         )
         made_s = time.monotonic() - start
-        print(f"made {height:,} blocks in {made_s:.0f} s", flush=True)
+        print(f"made {blocks:,} blocks in {made_s:.0f} s", flush=True)
         with LocalNetwork(network) as local:
-            local.start(running)
-            asyncio.run(local.ready(running, timeout_s=TIMEOUT_S))
-            joined_s = asyncio.run(seconds_to_join(local, joiner, running[0]))
-            print(f"joined after {joined_s:.1f} s", flush=True)
-            by_snapshot = "snapshot_installed" in local.log_file(joiner).read_text()
-            restarts_s = [asyncio.run(seconds_to_restart(local, node)) for node in (joiner, running[1])]
-    report = {
-        "accounts": options.accounts,
-        "payments": options.payments,
-        "blocks": height,
-        "made_s": round(made_s, 1),
-        "by_snapshot": by_snapshot,
-        "joined_s": round(joined_s, 1),
-        "restarts_s": [round(seconds, 1) for seconds in restarts_s],
-    }
-    print(json.dumps(report, indent=2))
-    raise SystemExit(joined_s > JOIN_TARGET_S or max(restarts_s) > RESTART_TARGET_S)
+            measured = measure(local, running)
+    size = {"accounts": options.accounts, "payments": options.payments, "blocks": blocks}
+    print(json.dumps({**size, "made_s": round(made_s, 1), **measured}, indent=2))
+    raise SystemExit(0 if measured["within_targets"] else 1)
 
 
 if __name__ == "__main__":
