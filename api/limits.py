@@ -10,6 +10,8 @@ from typing import Final
 
 import msgspec
 
+from ledger.parameters import PARAMETER_RANGES
+
 MAX_BATCH_ENVELOPES: Final = 1_000
 """Envelopes in one batch."""
 
@@ -30,12 +32,21 @@ MAX_PLACE_INDEX: Final = 2**16 - 1
 """The greatest place of a transaction: 6 and 2 bytes in the rows that hold it."""
 
 
+BODY_SLACK_BYTES: Final = 4_096
+"""What a body may have beyond the largest envelope that members can allow: so that one which is a little too
+large is told by its outcome."""
+MAX_ENVELOPE_BODY_BYTES: Final = PARAMETER_RANGES["envelope_bytes"][1] + BODY_SLACK_BYTES
+JSON_GROWTH: Final = 4
+"""How many times longer the human form of an envelope may be: hex alone doubles it, names and quotes do the
+rest."""
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What one connection and one request may cost; bytes and milliseconds. A node may be run with others."""
 
-    envelope_bytes: int = 8_192
+    envelope_bytes: int = MAX_ENVELOPE_BODY_BYTES
     """The body of a submission as MessagePack."""
-    json_bytes: int = 32_768
+    json_bytes: int = JSON_GROWTH * MAX_ENVELOPE_BODY_BYTES
     """The body of a submission as JSON."""
     batch_bytes: int = 8_388_608
     """The body of a batch, in either form."""

@@ -40,7 +40,7 @@ from ledger import state_proof
 from ledger.block import Block, check_header, decode_body, make_block
 from ledger.certificate import decode_certificate, encode_certificate, encode_seal
 from ledger.codec import Malformed
-from ledger.envelope import Envelope, decode_envelope, verify_envelope
+from ledger.envelope import Envelope, EnvelopeLimits, decode_envelope, verify_envelope
 from ledger.genesis_state import genesis_rows, genesis_seal
 from ledger.json_form import Names
 from ledger.keys import BadSignature, sign
@@ -125,9 +125,13 @@ class InstantHost:
         """One after the other."""
         return [await self.submit(envelope, wait, timeout_ms) for envelope in envelopes]
 
+    def _limits(self) -> EnvelopeLimits:
+        parameters = self.state.registry.parameters_at(self.position().height + 1)
+        return EnvelopeLimits(parameters.envelope_bytes, parameters.signers)
+
     def _admit(self, raw: bytes) -> Envelope | SubmitAnswer:
         try:
-            envelope = decode_envelope(raw, sample.LIMITS)
+            envelope = decode_envelope(raw, self._limits())
         except Malformed as error:
             return _by_node(None, error.outcome, error.reason)
         if self.refuse_with is not None:
@@ -204,7 +208,7 @@ class InstantHost:
     async def simulate(self, envelope: bytes) -> SimulateAnswer:
         """The outcome it would have in the next block."""
         try:
-            decoded = decode_envelope(envelope, sample.LIMITS)
+            decoded = decode_envelope(envelope, self._limits())
         except Malformed as error:
             return SimulateAnswer(outcome=error.outcome, position=self.position(), detail=error.reason)
         outcome, first = self._preview(decoded)
