@@ -5,7 +5,6 @@ elsewhere.
 """
 
 import csv
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,11 +42,10 @@ class BadLine:
 
 @dataclass(frozen=True, slots=True)
 class OrderFile:
-    """All of a file: its orders and bad lines in order, and the SHA-256 of its bytes."""
+    """All of a file: its orders and bad lines in order."""
 
     orders: tuple[Order, ...]
     bad_lines: tuple[BadLine, ...]
-    digest: bytes
 
 
 class OrderFileError(CommandError):
@@ -75,11 +73,10 @@ class OrderFormat:
 def read_orders(path: Path, layout: OrderFormat) -> OrderFile:
     """The orders of a file.
 
-    Raises OrderFileError where the header lacks a mapped column or the text isn't UTF-8.
+    Raises OrderFileError where the header lacks a mapped column or names one twice, or the text isn't UTF-8.
     """
-    data = path.read_bytes()
     try:
-        text = data.decode("utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise OrderFileError(
             f"{path} is not UTF-8 text (byte {error.start}).", "Convert it to UTF-8 first."
@@ -88,13 +85,13 @@ def read_orders(path: Path, layout: OrderFormat) -> OrderFile:
     bad_lines: list[BadLine] = []
     for row in _rows(path, text, layout):
         (bad_lines if isinstance(row, BadLine) else orders).append(row)  # type: ignore[arg-type]  # told apart above
-    return OrderFile(tuple(orders), tuple(bad_lines), hashlib.sha256(data).digest())
+    return OrderFile(tuple(orders), tuple(bad_lines))
 
 
 def _rows(path: Path, text: str, layout: OrderFormat) -> Iterator[Order | BadLine]:
-    lines = text.splitlines()
-    if not lines:
+    if not text:
         raise OrderFileError(f"{path} is empty.", "Its first line must name the columns.")
+    lines = _lines(text)
     try:
         header = _cells(lines[0], layout.delimiter)
     except _LineError as error:
@@ -106,9 +103,21 @@ def _rows(path: Path, text: str, layout: OrderFormat) -> Iterator[Order | BadLin
         if not line.strip():
             continue
         try:
-            yield _order(number, _cells(line, layout.delimiter), positions, layout)
+            cells = _cells(line, layout.delimiter)
+            if len(cells) != len(header):
+                raise _LineError(f"the line has {len(cells)} columns, the first line {len(header)}")
+            yield _order(number, cells, positions, layout)
         except (_LineError, AmountError) as error:
             yield BadLine(number, str(error))
+
+
+def _lines(text: str) -> list[str]:
+    """The lines, which end with LF or CRLF alone.
+
+    Other characters that Python's splitlines() breaks at may stand in a cell; a break there would shift the
+    numbers of all later lines, and with them their ids.
+    """
+    return [line.removesuffix("\r") for line in text.split("\n")]
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
@@ -125,6 +134,12 @@ def _cells(line: str, delimiter: str) -> list[str]:
 
 
 def _positions(path: Path, header: list[str], layout: OrderFormat) -> dict[str, int]:
+    repeated = [name for name in dict.fromkeys(header) if name and header.count(name) > 1]
+    if repeated:
+        raise OrderFileError(
+            f"The first line of {path} names the column {repeated[0]!r} more than once.",
+            "Give every column a name of its own.",
+        )
     positions = {field: header.index(column) for field, column in layout.columns.items() if column in header}
     needed = [*REQUIRED, *([] if layout.payer_bank else ["payer_bank"])]
     for field in needed:
@@ -140,13 +155,7 @@ def _positions(path: Path, header: list[str], layout: OrderFormat) -> dict[str, 
 def _order(line: int, cells: list[str], positions: Mapping[str, int], layout: OrderFormat) -> Order:
     def cell(field: str) -> str:
         position = positions.get(field)
-        if position is None:
-            return ""
-        if position >= len(cells):
-            raise _LineError(
-                f"the line has {len(cells)} columns; the {field.replace('_', ' ')} is column {position + 1}"
-            )
-        return cells[position].strip()
+        return "" if position is None else cells[position].strip()
 
     order = Order(
         line=line,

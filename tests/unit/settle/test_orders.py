@@ -50,7 +50,10 @@ def test_reads_quoted_cells_crlf_and_leading_zeros(tmp_path: Path) -> None:
         ('1;1;"YZ";"5";many;""', "many"),
         ('1;1;"YZ";"5";92233720368547758.08;""', "92233720368547758.08"),
         ('1;;"YZ";"5";1.00;""', "payer is empty"),
-        ('1;1;"YZ"', "3 columns"),
+        ('1;1;"YZ"', "3 columns, the first line 6"),
+        ("1;1;YZ;5;1;000.00;SIPO", "7 columns, the first line 6"),
+        ('1;1;"YZ";"5";1.00', "5 columns, the first line 6"),
+        ('1;1;"Y\rZ";"5";1.00;""', "printed"),
         ('1;1;"YZ;"5";1.00;""', "delimited"),
         (f'1;{"9" * (MAX_REFERENCE_CHARACTERS + 1)};"YZ";"5";1.00;""', "longer than 64"),
         (f'1;1;"YZ";"5";1.00;"{"x" * MAX_LINE_CHARACTERS}"', "longer than 4096"),
@@ -90,6 +93,33 @@ def test_blank_lines_are_no_orders(tmp_path: Path) -> None:
     read_file = read(tmp_path, HEADER, "", '3;1;"YZ";"5";1.00;""')
     assert [order.line for order in read_file.orders] == [3]
     assert read_file.bad_lines == ()
+
+
+@pytest.mark.parametrize("inside", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e"])
+def test_only_a_line_feed_ends_a_line(tmp_path: Path, inside: str) -> None:
+    """Whatever else stands in a line spoils that line at most: the numbers of those after it stay."""
+    good = '3;1;"YZ";"5";1.00;""'
+    read_file = read(tmp_path, HEADER, f'1;1;"Y{inside}Z";"5";1.00;""', good)
+    assert [bad.line for bad in read_file.bad_lines] == [2]
+    assert [order.line for order in read_file.orders] == [3]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_one_carriage_return_belongs_to_the_line_s_end(tmp_path: Path, end: str) -> None:
+    """Files of both systems are read alike, with and without an end of the last line."""
+    good = '3;1;"YZ";"5";1.00;""'
+    read_file = read(tmp_path, HEADER, good, layout=LAYOUT, end=end)
+    path = tmp_path / "unended.csv"
+    path.write_bytes(end.join([HEADER, good]).encode())
+    assert read_orders(path, LAYOUT) == read_file
+    assert [order.category for order in read_file.orders] == [""]
+
+
+def test_a_column_named_twice_spoils_the_file(tmp_path: Path) -> None:
+    """Which of two amounts is meant is not guessed; columns without a name may be several."""
+    with pytest.raises(OrderFileError, match="'amount' more than once"):
+        read(tmp_path, HEADER + ";amount", '1;1;"YZ";"5";1.00;"";2.00')
+    assert len(read(tmp_path, HEADER + ";;", '1;1;"YZ";"5";1.00;"";;').orders) == 1
 
 
 def test_a_missing_column_says_which_and_how_to_map_it(tmp_path: Path) -> None:
