@@ -16,6 +16,7 @@ from node.driver_config import DriverConfig, Ports
 from node.driver_parts import Core, make_executor, make_seals, make_submissions, make_watch
 from node.driver_status import driver_status
 from node.executor import Done
+from node.greetings import Greetings
 from node.halting import MUST_STOP, stop_word
 from node.handover import Handover, HandoverParts
 from node.heights import Heights
@@ -70,7 +71,6 @@ class Driver:
         self._state = State.open(store)
         self._executed = Executed(self._state.progress, self._state.registry)
         self._standing = Standing(certified=store.last_certified())
-        self._first_heights: dict[str, int] = {}
         self._ticks = 0
         self._sweep_ticks = max(1, SWEEP_MS // config.tick_ms)
         self._in_turn = False
@@ -98,19 +98,12 @@ class Driver:
             self._submissions.sweep()
             self._seals.ask()
             self._marks.flush()
+            self._greetings.greet_again()
         self._turn()
 
     def on_connected(self, peer: str) -> None:
         """A link to `peer` stands: this node says Hello on it, and what it remembers of that peer."""
-        hello = Hello(
-            self._store.network_id,
-            self._config.node_id,
-            self._config.boot,
-            self._marks.led_term(peer),
-            self._marks.sealed_height(peer),
-            self._store.pruned + 1,
-        )
-        self._ports.peers.send(peer, hello)
+        self._greetings.greet(peer)
 
     def on_disconnected(self, peer: str) -> None:
         """The link to `peer` is gone: messages to it may be lost."""
@@ -137,7 +130,7 @@ class Driver:
             case NeedSeals():
                 self._guarded(lambda: self._seals.answer(sender, message))
             case Hello():
-                self._first_heights[sender] = message.first_height
+                self._greetings.hear(sender, message)
                 self._guarded(lambda: self._watch.hear(sender, message))
             case AskTransfer():
                 self._guarded(lambda: self._handover.grant(sender, message))
@@ -211,8 +204,8 @@ class Driver:
         return self._executed
 
     def holders(self, height: int) -> tuple[str, ...]:
-        """The other nodes that hold the block at `height`, as far as they have said."""
-        return tuple(sorted(node for node, first in self._first_heights.items() if first <= height))
+        """The other nodes of the cluster that hold the block at `height`, as far as they have said."""
+        return self._greetings.holders(height, self._executed.registry.membership.membership.nodes)
 
     def with_state(
         self, job: Callable[[State], T], done: Callable[[T], None], failed: Callable[[BaseException], None]
@@ -365,6 +358,7 @@ class Driver:
         self._mempool = Mempool(config.mempool)
         self._waiters = Waiters()
         self._marks = Marks(store, ports.disk, self._on_certified, self._failed)
+        self._greetings = Greetings(config, store, self._marks, ports.peers)
         shared = (self._mempool, self._verified, self._marks, self.counters)
         self._loop = RaftLoop(config, ports, store, shared, self._hooks())
         self._raft = self._loop.raft

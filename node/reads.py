@@ -202,7 +202,7 @@ class Reads:
     def _pruned_words(self, height: int) -> str:
         holders = self._holders(height)
         where = (
-            f"{', '.join(holders)} held it when they connected" if holders else "no node that it hears does"
+            f"{', '.join(holders)} said last that they hold it" if holders else "no node that it hears does"
         )
         return (
             f"Transactions of blocks up to {self._store.pruned} aren't held here; of block {height} {where}."
