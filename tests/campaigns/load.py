@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from cli.bench.measure import latency
-from tests.integration.harness import Bank, Holder, Signed, funded
+from tests.integration.harness import Bank, Holder, Signed, funded, outcome_of
 from wallet.answers import Answer
 from wallet.client import Client, Freshness
 
@@ -22,6 +22,7 @@ PAYERS = 12
 TIMEOUT_MS = 60_000
 BATCH = 500
 FUNDING = 10_000_000
+SETTLED = ("executed", "certified")
 
 
 @dataclass(slots=True)
@@ -81,10 +82,10 @@ async def paying(bank: Bank, payers: int = PAYERS) -> AsyncIterator[Load]:
 
 
 async def violations(load: Load, nodes: Sequence[str]) -> list[str]:
-    """What is wrong at the end: answers not final, places given twice, nodes that contradict, a balance."""
+    """What is wrong at the end: not executed, places given twice, nodes that contradict, a balance."""
     answered = load.history.answered
-    found = [f"{p.id_text}: {a.status}" for p, a in answered if a.height is None or a.index is None]
-    settled = [(p, a) for p, a in answered if a.height is not None]
+    settled = [(p, a) for p, a in answered if _is_executed(a)]
+    found = [f"{p.id_text} was not executed: {a}" for p, a in answered if not _is_executed(a)]
     places = Counter((answer.height, answer.index) for _, answer in settled)
     found += [f"{place} was given to {count} payments" for place, count in places.items() if count > 1]
     for node in nodes:
@@ -97,18 +98,23 @@ async def violations(load: Load, nodes: Sequence[str]) -> list[str]:
     return found
 
 
+def _is_executed(answer: Answer) -> bool:
+    """Whether the chain executed it, and said where."""
+    executed = answer.outcome is not None and answer.outcome.name == "executed"
+    return executed and answer.status in SETTLED and None not in (answer.height, answer.index)
+
+
 async def _contradictions(bank: Bank, node: str, settled: Sequence[tuple[Signed, Answer]]) -> list[str]:
-    """Payments that a node gives another place than their submitters were told."""
+    """Payments that a node gives another place or outcome than their submitters were told, or none yet."""
     found = []
     async with bank.client(node) as client:
         for at in range(0, len(settled), BATCH):
             part = settled[at : at + BATCH]
             again = await client.submit_batch([p.raw for p, _ in part], timeout_ms=TIMEOUT_MS)
             found += [
-                f"{p.id_text}: {node} says {(b.height, b.index)}, "
-                f"its submitter was told {(a.height, a.index)}"
+                f"{p.id_text}: {node} says {b.status} {outcome_of(b)}, its submitter was told {outcome_of(a)}"
                 for (p, a), b in zip(part, again, strict=True)
-                if (b.height, b.index) != (a.height, a.index)
+                if b.status not in SETTLED or outcome_of(b) != outcome_of(a)
             ]
     return found
 
