@@ -6,7 +6,7 @@ python -m tests.campaigns.kills --kills 100 --seed 1
 Payers pay without pause through a client of all nodes. After a random number of acknowledged payments the
 leader gets SIGKILL; once the others lead it is started again. At the end every node must give every payment
 the very answer that its submitter was given, and the balances must add up. Prints a JSON report; exit code 1
-on a violation. The nodes' timers are those that a new network has; --quick halves them.
+on a violation. The nodes' timers are those that a new network has.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 from node.config import Timing
 from node.local import LocalNetwork
 from tests.campaigns.load import PAYERS, Load, paying, percentiles, violations
-from tests.integration.harness import QUICK, Bank, leader_of, provision
+from tests.integration.harness import Bank, leader_of, provision
 
 LEAST_BETWEEN_KILLS, MOST_BETWEEN_KILLS = 20, 200
 
@@ -66,9 +66,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Kill the leader under load, again and again.")
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--quick", action="store_true", help="halve the nodes' timers, as the tests do")
     options = parser.parse_args()
-    timing = QUICK if options.quick else Timing()
+    timing = Timing()
     with (
         tempfile.TemporaryDirectory(prefix="nostro-kills-") as folder,
         LocalNetwork(provision(Path(folder) / "net", timing=timing)) as local,

@@ -1,4 +1,4 @@
-"""A short torture: every kind of fault once, and the proof that a broken promise would be found."""
+"""A short torture: nine kinds of fault, each once, and the proof that a broken promise would be found."""
 
 from __future__ import annotations
 
