@@ -16,7 +16,7 @@ from node import tls
 from node.config import load_config
 from node.local import LocalNetwork
 from node.run import EXIT_OK, EXIT_STOPPED_ITSELF
-from tests.integration.harness import QUICK, Bank, Holder, Signed, funded, leader_of
+from tests.integration.harness import QUICK, Bank, Holder, Signed, funded, leader_of, outcome_of
 from wallet.answers import Answer
 from wallet.client import Client, Freshness
 from wallet.connections import Connections
@@ -28,7 +28,11 @@ PAYMENTS_EACH = 40
 READ_EVERY = 8
 """Every payment is submitted again; every eighth is read by itself too."""
 STOPPED_WITHIN_S = 10.0
-ELECTION_TIMEOUT_S = QUICK.tick_ms * QUICK.election_ticks * 2 / 1_000
+NO_QUORUM_WITHIN_S = 2.5 * QUICK.election_ticks * QUICK.tick_ms / 1_000
+"""A leader may have checked its quorum just before the others died: it notices at the check after the next,
+two election timeouts later, and waits half of one for a new leader."""
+BUSY_MACHINE_S = 1.0
+"""What a machine may add that runs other tests."""
 
 
 def _others(network: LocalNetwork, *without: str) -> tuple[str, ...]:
@@ -70,7 +74,8 @@ async def _pay_one_after_the_other(
 async def _check_acknowledged(
     bank: Bank, nodes: Sequence[str], acknowledged: Sequence[tuple[Signed, Answer]]
 ) -> None:
-    """At every node the payments stand where their submitters were told, once, and retries say the same."""
+    """At every node the payments stand where their submitters were told, once; retries have that outcome."""
+    assert all(answer.outcome is not None and answer.outcome.name == "executed" for _, answer in acknowledged)
     places = Counter((answer.height, answer.index) for _, answer in acknowledged)
     assert set(places.values()) == {1}
     highest = max(answer.height or 0 for _, answer in acknowledged)
@@ -78,9 +83,11 @@ async def _check_acknowledged(
         async with bank.client(node) as client:
             for payment, answer in acknowledged[::READ_EVERY]:
                 found = await client.payment(payment.id_text, fresh=Freshness(min_height=highest))
-                assert (found.height, found.index) == (answer.height, answer.index)
+                assert found.outcome is not None
+                assert (found.height, found.index, found.outcome.number) == outcome_of(answer)
             again = await client.submit_batch([payment.raw for payment, _ in acknowledged])
-            assert [(a.height, a.index) for a in again] == [(a.height, a.index) for _, a in acknowledged]
+            assert {a.status for a in again} <= {"executed", "certified"}
+            assert [outcome_of(a) for a in again] == [outcome_of(a) for _, a in acknowledged]
 
 
 def test_a_leader_that_dies_under_load_loses_nothing_that_was_acknowledged(
@@ -168,6 +175,9 @@ def test_without_a_quorum_reads_answer_and_submissions_are_refused_in_time(
     async def scenario() -> None:
         async with bank.client() as client:
             debtor, creditor = await funded(bank, client, 10_000), await funded(bank, client, 1)
+            last = await client.submit(bank.pay(debtor, creditor, 1).raw)
+            assert last.height is not None
+            assert last.time_ms is not None
         leader = await leader_of(bank)
         left, *lost = leader, *_others(shaken, leader)
         for node in lost:
@@ -183,12 +193,15 @@ def test_without_a_quorum_reads_answer_and_submissions_are_refused_in_time(
             ) as response:
                 problem = await response.json()
                 assert (response.status, problem["type"]) == (503, "urn:nostro:outcome:no_quorum")
+                assert (problem["tx_id"], problem["decided_by"]) == (payment.id_text, "node")
+                assert "leader" not in problem
                 assert "Retry-After" in response.headers
-            assert time.monotonic() - started < 3 * ELECTION_TIMEOUT_S + 1
+            assert time.monotonic() - started < NO_QUORUM_WITHIN_S + BUSY_MACHINE_S
             address = bank.address(debtor)
             async with session.get(f"{url}/v1/accounts/{address}", ssl=trusting) as response:
-                assert (response.status, (await response.json())["balance"]) == (200, "100.00")
-                assert int(response.headers["Ledger-Height"]) >= 1
+                assert (response.status, (await response.json())["balance"]) == (200, "99.99")
+                assert int(response.headers["Ledger-Height"]) >= last.height
+                assert last.time_ms <= int(response.headers["Ledger-Time"]) <= time.time_ns() // 1_000_000
             strong = f"{url}/v1/accounts/{address}?consistency=strong&timeout_ms=2000"
             async with session.get(strong, ssl=trusting) as response:
                 assert response.status == 503
