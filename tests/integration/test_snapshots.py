@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +12,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 
 from node.config import load_config
@@ -25,7 +23,6 @@ from node.store import Store
 from tests.campaigns.chain import write_chain
 from tests.integration.harness import Bank, funded, provision, prune
 from wallet.client import Freshness
-from wallet.connections import Connections
 
 pytestmark = pytest.mark.processes
 
@@ -138,22 +135,3 @@ def test_a_running_node_is_backed_up_and_its_backup_becomes_another(
     with closing(LevelDatabase(tmp_path / "restored", create=False)) as database:
         store = Store.open(database, network.genesis.read_bytes(), "delta-1")
         assert store.pruned == made["height"]
-    assert nostro("node", "prune", running, "--keep", 1_024)["pruned_height"] >= 0
-
-
-def test_forgotten_blocks_are_answered_with_410(local: LocalNetwork) -> None:
-    """The problem names itself; the header's seal and the balances are still there."""
-    network = local.network
-
-    async def scenario() -> None:
-        context = ssl.create_default_context(cafile=str(network.ca))
-        place = local.place(RUNNING[0])
-        async with (
-            aiohttp.ClientSession(connector=Connections()) as session,
-            session.get(f"{place.api_url}/v1/blocks/5", ssl=context) as response,
-        ):
-            assert response.status == 410
-            problem = json.loads(await response.text())
-        assert problem["type"] == "urn:nostro:problem:block_pruned"
-
-    asyncio.run(scenario())
