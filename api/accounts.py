@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from api.documented import documented
+from api.problems import BLOCK_PRUNED, NOT_FOUND
 from api.reading import HistoryQuery, ReadQuery, answer, ready
 from api.render import account_shape, history_shape, proof_shape
 from api.shapes import AccountShape, HistoryShape, ProofShape
@@ -16,7 +17,7 @@ from ledger import keys
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
 
 
-@router.get("/{address}", **documented("getAccount", AccountShape, 400, 404, 406, 503))
+@router.get("/{address}", **documented("getAccount", AccountShape, NOT_FOUND))
 async def get_account(request: Request, address: str, query: Annotated[ReadQuery, Query()]) -> Response:
     """An account's record: balances, limit, flags and policy, as of a height."""
     host = await ready(request, query)
@@ -25,7 +26,7 @@ async def get_account(request: Request, address: str, query: Annotated[ReadQuery
     return answer(request, account_shape(view, names))
 
 
-@router.get("/{address}/payments", **documented("listPayments", HistoryShape, 400, 404, 406, 503))
+@router.get("/{address}/payments", **documented("listPayments", HistoryShape, NOT_FOUND, BLOCK_PRUNED))
 async def list_payments(request: Request, address: str, query: Annotated[HistoryQuery, Query()]) -> Response:
     """An account's history, newest first: every transaction that it signed or that changed it."""
     host = await ready(request, query)
@@ -37,7 +38,7 @@ async def list_payments(request: Request, address: str, query: Annotated[History
     return answer(request, history_shape(page, view.account, names))
 
 
-@router.get("/{address}/proof", **documented("getAccountProof", ProofShape, 400, 404, 406, 503))
+@router.get("/{address}/proof", **documented("getAccountProof", ProofShape, NOT_FOUND))
 async def get_account_proof(request: Request, address: str, query: Annotated[ReadQuery, Query()]) -> Response:
     """A proof of the account's record, or that there is no such account, against a sealed state root."""
     host = await ready(request, query)

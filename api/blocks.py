@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from api.documented import documented
 from api.ports import BlockView, Host
-from api.problems import NOT_FOUND, RequestProblem
+from api.problems import BLOCK_PRUNED, NOT_FOUND, RequestProblem
 from api.reading import (
     IMMUTABLE,
     JSON,
@@ -42,7 +42,7 @@ async def _found(request: Request, block: str, query: ReadQuery) -> tuple[BlockV
     return await host.block(height), IMMUTABLE
 
 
-@router.get("", **documented("listBlocks", BlocksShape, 400, 406, 503))
+@router.get("", **documented("listBlocks", BlocksShape, BLOCK_PRUNED))
 async def list_blocks(request: Request, query: Annotated[BlocksQuery, Query()]) -> Response:
     """Blocks, newest first."""
     host = await ready(request, query)
@@ -57,7 +57,7 @@ async def _header(host: Host, height: int) -> BlockShape:
     return block_shape(stored_header((await host.block(height)).raw))
 
 
-@router.get("/{block}", **documented("getBlock", BlockShape, 400, 404, 406, 503, cached=True))
+@router.get("/{block}", **documented("getBlock", BlockShape, NOT_FOUND, BLOCK_PRUNED, cached=True))
 async def get_block(request: Request, block: str, query: Annotated[ReadQuery, Query()]) -> Response:
     """A block's header, by height, by hash, or the `latest`."""
     view, cache = await _found(request, block, query)
@@ -65,7 +65,7 @@ async def get_block(request: Request, block: str, query: Annotated[ReadQuery, Qu
     return answer(request, block_shape(found), tag=found.hash.hex(), cache=cache)
 
 
-@router.get("/{block}/raw", **documented("getBlockBytes", None, 400, 404, 406, 503, cached=True))
+@router.get("/{block}/raw", **documented("getBlockBytes", None, NOT_FOUND, BLOCK_PRUNED, cached=True))
 async def get_block_raw(request: Request, block: str, query: Annotated[ReadQuery, Query()]) -> Response:
     """A block whole, in canonical bytes."""
     media = negotiate(request, (MSGPACK,))
@@ -73,7 +73,7 @@ async def get_block_raw(request: Request, block: str, query: Annotated[ReadQuery
     return send(request, view.raw, media, tag=stored_header(view.raw).hash.hex(), cache=cache)
 
 
-@router.get("/{block}/header", **documented("getHeaderBytes", None, 400, 404, 406, 503, cached=True))
+@router.get("/{block}/header", **documented("getHeaderBytes", None, NOT_FOUND, BLOCK_PRUNED, cached=True))
 async def get_block_header(request: Request, block: str, query: Annotated[ReadQuery, Query()]) -> Response:
     """A block's header in canonical bytes: what the block's hash is of, and what its proposer signed."""
     media = negotiate(request, (MSGPACK,))
@@ -84,7 +84,7 @@ async def get_block_header(request: Request, block: str, query: Annotated[ReadQu
 
 @router.get(
     "/{block}/certificate",
-    **documented("getCertificate", CertificateShape, 400, 404, 406, 503, also_msgpack=True, cached=True),
+    **documented("getCertificate", CertificateShape, NOT_FOUND, BLOCK_PRUNED, also_msgpack=True, cached=True),
 )
 async def get_certificate(request: Request, block: str, query: Annotated[ReadQuery, Query()]) -> Response:
     """The certificate of a height. Another node's may hold other signatures of the same seal."""

@@ -12,17 +12,27 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api import shapes
-from api.documented import REF, problem_response, shape_ref
+from api.documented import EVERY_PROBLEM, NO_QUORUM, REF, problem_responses, shape_ref
 from api.examples import (
+    bytes_examples,
     envelope_example,
     executed_example,
     pending_example,
-    problem_example,
     refused_example,
+    shape_examples,
 )
 from api.limits import DEFAULT_TIMEOUT_MS, MAX_BATCH_ENVELOPES, MAX_TIMEOUT_MS, MIN_TIMEOUT_MS
 from api.ports import Wait
-from api.problems import MEDIA_TYPE, Problem
+from api.problem_examples import problem_examples
+from api.problems import (
+    BODY_TOO_LARGE,
+    BODY_TOO_SLOW,
+    OUTCOME_KINDS,
+    OWN_KINDS,
+    UNSUPPORTED_MEDIA_TYPE,
+    Problem,
+    ProblemKind,
+)
 from api.readable import readable
 from api.reading import JSON, MSGPACK
 from api.submit import BATCH_PATH, PAYMENTS_PATH, SIMULATE_PATH
@@ -32,20 +42,21 @@ DESCRIPTION: Final = (
     "Settlement between banks on a permissioned chain. Submissions carry envelopes signed by their "
     "author; reads say in Ledger-Height how new they are. Errors are problems (RFC 9457) with stable types."
 )
-SUBMIT_PROBLEMS: Final = (400, 403, 406, 408, 409, 413, 415, 422, 429, 503, 504)
-SIMULATE_PROBLEMS: Final = (400, 406, 408, 413, 415, 429, 503, 504)
-BATCH_PROBLEMS: Final = (400, 406, 408, 413, 415)
+BATCH_PROBLEMS: Final = (*EVERY_PROBLEM, BODY_TOO_SLOW, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE)
+SIMULATE_PROBLEMS: Final = (
+    *BATCH_PROBLEMS,
+    NO_QUORUM,
+    *(OUTCOME_KINDS[outcome] for outcome in (Outcome.NOT_CANONICAL, Outcome.BAD_FIELD, Outcome.TOO_LARGE)),
+    *(OUTCOME_KINDS[outcome] for outcome in (Outcome.TOO_MANY_PENDING, Outcome.STOPPING, Outcome.UNKNOWN)),
+)
+SUBMIT_PROBLEMS: Final = (
+    *SIMULATE_PROBLEMS,
+    *(OUTCOME_KINDS[outcome] for outcome in (Outcome.BAD_SIGNATURE, Outcome.ID_USED_WITH_OTHER_CONTENT)),
+    OUTCOME_KINDS[Outcome.EXPIRED],
+)
 
+_IN_HEX: Final = "Shown in hexadecimal; it comes as bytes."
 _NOT_OURS: Final = frozenset({"HTTPValidationError", "ValidationError"})
-_PROBLEM_EXAMPLES: Final = {
-    400: Outcome.NOT_CANONICAL,
-    403: Outcome.BAD_SIGNATURE,
-    409: Outcome.ID_USED_WITH_OTHER_CONTENT,
-    422: Outcome.INSUFFICIENT_FUNDS,
-    429: Outcome.TOO_MANY_PENDING,
-    503: Outcome.NO_QUORUM,
-    504: Outcome.UNKNOWN,
-}
 
 
 def openapi_document(app: FastAPI) -> dict[str, Any]:
@@ -62,12 +73,30 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         SIMULATE_PATH: {"post": _simulate_operation()},
     }
     document["paths"] = {**submissions, **reads}
+    _show_answers(document["paths"])
     # What FastAPI says of its own form of errors is left behind.
     of_queries = {
         name: value for name, value in document["components"]["schemas"].items() if name not in _NOT_OURS
     }
-    document["components"] = {"schemas": {**of_queries, **_schemas()}}
+    document["components"] = {
+        "schemas": {**of_queries, **_schemas()},
+        "examples": problem_examples((*OWN_KINDS, *OUTCOME_KINDS.values())),
+    }
     return readable(document)
+
+
+def _show_answers(paths: dict[str, Any]) -> None:
+    """Give every answer an example: its shape's, or its operation's where it comes in canonical bytes."""
+    raw = bytes_examples()
+    for methods in paths.values():
+        for operation in methods.values():
+            content = operation["responses"]["200"]["content"]
+            if JSON in content and "examples" not in content[JSON]:
+                shape = content[JSON]["schema"]["$ref"].rpartition("/")[2]
+                content[JSON]["example"] = shape_examples()[shape]
+            if MSGPACK in content:
+                shown = {"summary": _IN_HEX, "value": raw[operation["operationId"]].hex()}
+                content[MSGPACK]["examples"] = {"hex": shown}
 
 
 def _schemas() -> dict[str, Any]:
@@ -109,20 +138,13 @@ def _envelope_schema() -> dict[str, Any]:
     }
 
 
-def _operation(operation_id: str, description: str, problems: tuple[int, ...]) -> dict[str, Any]:
+def _operation(operation_id: str, description: str, problems: tuple[ProblemKind, ...]) -> dict[str, Any]:
     return {
         "tags": ["payments"],
         "operationId": operation_id,
         "description": description,
-        "responses": {str(status): _problem(status) for status in problems},
+        "responses": {str(status): found for status, found in problem_responses(problems).items()},
     }
-
-
-def _problem(status: int) -> dict[str, Any]:
-    response = problem_response(status)
-    if status in _PROBLEM_EXAMPLES:
-        response["content"][MEDIA_TYPE]["example"] = problem_example(_PROBLEM_EXAMPLES[status])
-    return response
 
 
 def _envelope_body() -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from api.documented import documented
+from api.problems import AMBIGUOUS_ID, BLOCK_PRUNED, NOT_CERTIFIED, NOT_FOUND
 from api.reading import JSON, MSGPACK, PaymentQuery, answer, negotiate, ready, send
 from api.render import payment_shape
 from api.shapes import PaymentShape, ReceiptShape
@@ -20,7 +21,7 @@ def _author(query: PaymentQuery, names: Names) -> bytes | None:
     return None if query.author is None else parse_author(query.author, names)
 
 
-@router.get("/{tx_id}", **documented("getPayment", PaymentShape, 400, 404, 406, 409, 503))
+@router.get("/{tx_id}", **documented("getPayment", PaymentShape, NOT_FOUND, AMBIGUOUS_ID, BLOCK_PRUNED))
 async def get_payment(request: Request, tx_id: str, query: Annotated[PaymentQuery, Query()]) -> Response:
     """A transaction by its id, for ever: its outcome, its place on the chain, and what was signed."""
     key = parse_tx_id(tx_id)
@@ -31,7 +32,13 @@ async def get_payment(request: Request, tx_id: str, query: Annotated[PaymentQuer
 
 
 @router.get(
-    "/{tx_id}/receipt", **documented("getReceipt", ReceiptShape, 400, 404, 406, 409, 503, also_msgpack=True)
+    "/{tx_id}/receipt",
+    **documented(
+        "getReceipt",
+        ReceiptShape,
+        *(NOT_FOUND, AMBIGUOUS_ID, NOT_CERTIFIED, BLOCK_PRUNED),
+        also_msgpack=True,
+    ),
 )
 async def get_receipt(request: Request, tx_id: str, query: Annotated[PaymentQuery, Query()]) -> Response:
     """The receipt of a certified transaction: proof of its outcome that anybody verifies offline."""

@@ -309,11 +309,11 @@ class Host(Protocol):
         ...
 
     async def payment(self, tx_id: bytes, author: bytes | None) -> PaymentView:
-        """Raises NotFound, or Ambiguous where author is None and several used this id."""
+        """Raises NotFound, BlockPruned, or Ambiguous where author is None and several used this id."""
         ...
 
     async def receipt(self, tx_id: bytes, author: bytes | None) -> bytes:
-        """The receipt's canonical bytes. Raises NotFound, Ambiguous, NotCertified."""
+        """The receipt's canonical bytes. Raises NotFound, Ambiguous, NotCertified, BlockPruned."""
         ...
 
     async def account(self, account: bytes) -> AccountView:
@@ -323,7 +323,8 @@ class Host(Protocol):
     async def history(self, account: bytes, cursor: Place | None, limit: int) -> HistoryPage:
         """At most `limit` entries, newest first, from the cursor's entry on (inclusive). Raises NotFound.
 
-        A cursor that isn't an entry of this account raises NotFound as well.
+        A cursor that isn't an entry of this account raises NotFound as well; where the node has forgotten the
+        very first entry's block, it is BlockPruned.
         """
         ...
 
@@ -335,7 +336,7 @@ class Host(Protocol):
         ...
 
     async def block(self, height: int) -> BlockView:
-        """Raises NotFound for a height that isn't executed here (or is 0: genesis is no block)."""
+        """Raises NotFound for a height that isn't executed here (0 too: genesis is no block), or BlockPruned."""
         ...
 
     async def height_of_block(self, block_hash: bytes) -> int:

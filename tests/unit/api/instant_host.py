@@ -6,11 +6,13 @@ makes a cluster is left out. `quorum`, `certifying` and `holding` say what the c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
+from api.example_chain import Rows
 from api.ports import (
     AccountView,
     Ambiguous,
+    BlockPruned,
     BlockView,
     ClusterView,
     DecidedBy,
@@ -55,21 +57,6 @@ from tests.unit.ledger import sample
 
 BLOCK_MS = 1_000
 LEADER = Leader("node-alpha", "https://alpha.example:7100")
-
-
-class Rows:
-    """The rows of the state in a dict."""
-
-    def __init__(self, rows: dict[bytes, bytes]) -> None:
-        self.rows = rows
-
-    def get(self, key: bytes) -> bytes | None:
-        """The row at a key, or None."""
-        return self.rows.get(key)
-
-    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """The rows under a prefix, in order."""
-        return iter(sorted((key, row) for key, row in self.rows.items() if key.startswith(prefix)))
 
 
 class InstantHost:
@@ -238,7 +225,7 @@ class InstantHost:
         if tx_id in self.held:
             return PaymentView(status=Status.PENDING, envelope=self.held[tx_id])
         place = self._find(tx_id, author)
-        block = self.blocks[place.height]
+        block = self._held_block(place.height)
         return PaymentView(
             status=self._status(place.height),
             envelope=block.body[place.index],
@@ -256,7 +243,7 @@ class InstantHost:
         leaves = [outcome_leaf(outcome, first) for outcome, first in self.executed[place.height].outcomes]
         return build_receipt(
             genesis=sample.genesis_raw(),
-            block=self.blocks[place.height],
+            block=self._held_block(place.height),
             index=place.index,
             outcome_leaves=leaves,
             seals=[self.executed[height].seal_raw for height in range(place.height, certified)],
@@ -293,8 +280,9 @@ class InstantHost:
             )
             for item in items
         )
-        lowest = 0 if self.forgotten is None else self.forgotten.height
-        held = tuple(entry for entry in entries if entry.place.height > lowest)
+        held = tuple(entry for entry in entries if not self._is_forgotten(entry.place.height))
+        if entries and not held:
+            self._held_block(entries[0].place.height)
         if len(held) < len(entries):
             return HistoryPage(held, entries[len(held)].place, self.forgotten)
         return HistoryPage(entries, None if after is None else Place(*after))
@@ -321,7 +309,15 @@ class InstantHost:
         """A block by height."""
         if height not in self.blocks:
             raise NotFound(f"Block {height} is not executed here; the newest is {self.position().height}.")
-        return BlockView(height, self.blocks[height].raw, self.certificates.get(height))
+        return BlockView(height, self._held_block(height).raw, self.certificates.get(height))
+
+    def _is_forgotten(self, height: int) -> bool:
+        return self.forgotten is not None and height <= self.forgotten.height
+
+    def _held_block(self, height: int) -> Block:
+        if self.forgotten is not None and self._is_forgotten(height):
+            raise BlockPruned(f"Of block {height}, {', '.join(self.forgotten.held_by)} held it.")
+        return self.blocks[height]
 
     async def height_of_block(self, block_hash: bytes) -> int:
         """A block's height by its hash."""

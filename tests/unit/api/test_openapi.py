@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
 from api.app import create_app
 from api.describe import PAGE, routes_page, write_page
 from api.examples import EXAMPLE_NAMES, envelope_example, example_envelope
 from api.problems import MEDIA_TYPE, OUTCOME_KINDS, OWN_KINDS
+from ledger.certificate import decode_seal
 from ledger.envelope import decode_envelope, verify_envelope
-from ledger.json_form import envelope_from_json
+from ledger.json_form import envelope_from_json, format_uuid
+from ledger.keys import parse_address
 from ledger.outcome import Outcome
+from ledger.receipt import verify_receipt
+from ledger.state_proof import verify_account_proof
 from tests.unit.api.client import Api
 from tests.unit.api.instant_host import InstantHost
 from tests.unit.ledger import sample
@@ -81,6 +87,79 @@ def test_every_error_is_a_problem_that_is_listed(document: dict[str, Any]) -> No
         assert {"400", "406"} <= set(errors), where
         for found in errors.values():
             assert list(found["content"]) == [MEDIA_TYPE], where
+
+
+def resolved(document: dict[str, Any], example: dict[str, Any]) -> Any:
+    """The value of an example, which may stand among the components."""
+    if "$ref" in example:
+        example = document["components"]["examples"][example["$ref"].rpartition("/")[2]]
+    return example["value"]
+
+
+def shown(document: dict[str, Any], media: dict[str, Any]) -> list[Any]:
+    """The examples of one form of an answer."""
+    if "example" in media:
+        return [media["example"]]
+    return [resolved(document, example) for example in media.get("examples", {}).values()]
+
+
+def test_every_answer_has_an_example_that_fits_its_schema(document: dict[str, Any]) -> None:
+    """Each operation shows what it answers with, right or wrong, in every form that the answer has."""
+    for where, operation in operations(document).items():
+        for code, response in operation["responses"].items():
+            for media_type, media in response.get("content", {}).items():
+                examples = shown(document, media)
+                assert examples, (where, code, media_type)
+                schema = {**media["schema"], "components": document["components"]}
+                for example in examples:
+                    jsonschema_rs.validate(schema, example)
+
+
+def test_every_problem_of_an_operation_has_its_status(document: dict[str, Any]) -> None:
+    """What is shown under a status is a problem of that status, and no two of one type."""
+    for where, operation in operations(document).items():
+        for code, response in operation["responses"].items():
+            if int(code) >= 400:
+                problems = shown(document, response["content"][MEDIA_TYPE])
+                types = [problem["type"] for problem in problems]
+                assert {problem["status"] for problem in problems} == {int(code)}, (where, code)
+                assert len(types) == len(set(types)), (where, code)
+
+
+def test_what_any_request_may_get_is_declared_everywhere(document: dict[str, Any]) -> None:
+    """Heads too slow or too large, a fault of the node and too many connections come on every route."""
+    for where, operation in operations(document).items():
+        assert {"408", "431", "500", "503"} <= set(operation["responses"]), where
+
+
+def test_forgotten_blocks_are_declared_where_they_can_be_met(document: dict[str, Any]) -> None:
+    """410 stands at every read of blocks or of what stands in them, and at no other."""
+    found = {
+        operation["operationId"]
+        for operation in operations(document).values()
+        if "410" in operation["responses"]
+    }
+    of_blocks = {"listBlocks", "getBlock", "getBlockBytes", "getHeaderBytes", "getCertificate"}
+    assert found == {*of_blocks, "getPayment", "getReceipt", "listPayments"}
+
+
+def test_the_examples_prove_what_they_show(document: dict[str, Any]) -> None:
+    """The receipt and the proof of an account verify against the network that is shown."""
+    reads = operations(document)
+
+    def example(where: str) -> Any:
+        return reads[f"GET {where}"]["responses"]["200"]["content"]["application/json"]["example"]
+
+    network = bytes.fromhex(example("/v1/network")["network_id"])
+    receipt = verify_receipt(b64decode(example("/v1/payments/{tx_id}/receipt")["receipt"]), network)
+    assert receipt.outcome == Outcome.EXECUTED
+    assert format_uuid(receipt.envelope.payload.tx_id) == example("/v1/payments/{tx_id}")["tx_id"]
+    proof = example("/v1/accounts/{address}/proof")
+    seal = decode_seal(b64decode(proof["seal"]))
+    account = parse_address(proof["address"], EXAMPLE_NAMES.network_name)
+    proved = verify_account_proof(b64decode(proof["proof"]), account, seal.state_root)
+    assert proved is not None
+    assert f"{proved.balance / 100:.2f}" == example("/v1/accounts/{address}")["balance"]
 
 
 def test_the_example_is_a_good_envelope() -> None:
