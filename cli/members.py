@@ -213,6 +213,8 @@ def _change(
     options: Options = common["options"]
     found, nodes, reachable = connection.ask(_look)
     _check_known(found, nodes, add, remove)
+    if options.dry_run or options.out is None:
+        _check_free(found, add, remove)
     outlook = what_if(found, reachable, add if voting else None, remove)
     _show(outlook, quiet=not options.dry_run)
     outlook.check()
@@ -250,6 +252,21 @@ def _check_known(found: Membership, nodes: tuple[Node, ...], add: str | None, re
         raise CommandError(
             f"No node {remove} is in the cluster.", "`nostro members` shows which are.", Exit.NOT_FOUND
         )
+
+
+def _check_free(found: Membership, add: str | None, remove: str | None) -> None:
+    """Refuse, as the ledger would, what must wait for the decision before: all but giving up what that adds.
+
+    A decision that is only written to a file may be submitted once the one before is carried out.
+    """
+    decision = found.decision
+    if not decision.pending or (add is None and remove == decision.add):
+        return
+    raise CommandError(
+        f"A decision about the cluster isn't carried out yet: {_decided(found)}.",
+        "Wait until `nostro members` names none, or take it back: nostro members cancel.",
+        Exit.REFUSED,
+    )
 
 
 def _show(outlook: WhatIf, quiet: bool) -> None:

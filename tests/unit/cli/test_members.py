@@ -108,7 +108,7 @@ def test_a_node_is_registered_and_let_in(nostro: Nostro, world: World) -> None:
     assert "Decided and not carried out yet: add node-beta-2 and remove node-beta" in listed.stderr
     assert "registered" in listed.stdout
     again = nostro("members", "remove", "node-alpha", "--yes", *SIGNERS)
-    assert (again.exit_code, "not carried out yet" in again.output) == (3, True)
+    assert (again.exit_code, "isn't carried out yet" in again.output) == (3, True)
 
 
 def test_a_removal_is_taken_back(nostro: Nostro, world: World) -> None:
@@ -127,6 +127,20 @@ def test_a_removal_is_taken_back(nostro: Nostro, world: World) -> None:
         again = nostro("members", "cancel", *way)
         assert (again.exit_code, "is taken back already" in again.output) == (3, True)
     assert len(world.host.state.registry.membership_decisions.entries) == 3
+
+
+def test_one_decision_waits_for_the_other(nostro: Nostro, world: World, tmp_path: Path) -> None:
+    """A dry run refuses what the ledger would; what the pending one adds may be given up, and a file made."""
+    assert nostro(*NEW, "--key", sample.public_key(24).hex(), *SIGNERS).exit_code == 0
+    assert nostro("members", "replace", "node-beta", "node-beta-2", "--yes", *SIGNERS).exit_code == 0
+    for extra in (("--dry-run",), ("--yes", *SIGNERS)):
+        result = nostro("members", "remove", "node-gamma", *extra)
+        assert (result.exit_code, result.stdout) == (3, ""), result.output
+        assert "isn't carried out yet: add node-beta-2 and remove node-beta, from block" in result.stderr
+    given_up = nostro("members", "remove", "node-beta-2", "--dry-run")
+    assert (given_up.exit_code, "then" in given_up.stdout) == (0, True), given_up.output
+    later = nostro("members", "remove", "node-gamma", "--out", str(tmp_path / "decision"), *SIGNERS)
+    assert later.exit_code == 0, later.output
 
 
 def test_too_few_members_decide_nothing(nostro: Nostro, world: World) -> None:
