@@ -7,6 +7,7 @@ the tests that follow.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from node.local import LocalNetwork
 from tests.integration.harness import Bank, provision
+from tests.integration.operating import ENVIRONMENT
 
 
 def _running(directory: Path) -> Iterator[LocalNetwork]:
@@ -49,3 +51,10 @@ def bank(request: pytest.FixtureRequest) -> Bank:
     name = "shaken" if "shaken" in request.fixturenames else "running"
     network: LocalNetwork = request.getfixturevalue(name)
     return Bank(network.network)
+
+
+@pytest.fixture
+def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands and nodes without the environment of whoever runs the tests."""
+    for name in os.environ.keys() - ENVIRONMENT.keys():
+        monkeypatch.delenv(name)

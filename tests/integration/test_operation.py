@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -16,58 +15,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from cli.main import root
 from node import background, operators, tls
-from node.background import BackgroundNode
 from node.certificates import LOOK_EVERY_S
 from node.config import load_config
 from node.local import wait_until
 from node.provision import ProvisionedNetwork
 from tests.integration.harness import Bank, Holder, Signed, funded, provision
+from tests.integration.operating import ENVIRONMENT, Operator
 from wallet.answers import Answer
 from wallet.client import Client, Freshness
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.usefixtures("own_environment")]
 
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("NOSTRO_")}
 PAYERS = 3
 TIMEOUT_MS = 60_000
 READ_EVERY = 20
-
-
-class Operator:
-    """Whoever types `nostro network ...` for one network's folder."""
-
-    def __init__(self, network: ProvisionedNetwork) -> None:
-        """Starts nothing yet."""
-        self.network = network
-
-    def run(self, *arguments: str | Path) -> Result:
-        """A command in this process: starting Python for each would take longer than what they do."""
-        return CliRunner().invoke(root, [str(argument) for argument in arguments], prog_name="nostro")
-
-    def network_command(self, name: str, *arguments: str) -> Result:
-        """`nostro network NAME FOLDER ...`."""
-        return self.run("network", name, self.network.directory, *arguments)
-
-    def document(self, name: str, *arguments: str) -> list[dict[str, Any]]:
-        """What `nostro network NAME FOLDER ... --json` says of each node; it must end with 0."""
-        done = self.network_command(name, *arguments, "--json")
-        assert done.exit_code == 0, done.output
-        nodes: list[dict[str, Any]] = json.loads(done.stdout)["nodes"]
-        return nodes
-
-    def node(self, node: str) -> BackgroundNode:
-        """The process of a node."""
-        return BackgroundNode(node, self.network.config(node))
-
-    def end(self) -> None:
-        """Kill what still runs."""
-        for place in self.network.nodes:
-            background.send_signal(self.node(place.id), signal.SIGKILL)
-            background.wait_for_end(self.node(place.id), 10)
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +38,6 @@ def _operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     operator = Operator(provision(tmp_path_factory.mktemp("operated") / "net"))
     yield operator
     operator.end()
-
-
-@pytest.fixture(autouse=True)
-def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands and nodes without the environment of whoever runs the tests."""
-    for name in os.environ.keys() - ENVIRONMENT.keys():
-        monkeypatch.delenv(name)
 
 
 @pytest.fixture
