@@ -336,7 +336,7 @@ class Host(Protocol):
         ...
 
     async def block(self, height: int) -> BlockView:
-        """Raises NotFound for a height that isn't executed here (0 too: genesis is no block), or BlockPruned."""
+        """Raises NotFound for a height that isn't executed here (0 too: it is genesis), or BlockPruned."""
         ...
 
     async def height_of_block(self, block_hash: bytes) -> int:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from cli.exits import Exit
 
 if TYPE_CHECKING:
@@ -46,14 +48,43 @@ def explain(error: BaseException) -> Explained | None:
     """The words for an error, or None where it is a fault of the program."""
     if isinstance(error, CommandError):
         return error.explained
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, BrokenPipeError | click.exceptions.NoArgsIsHelpError):
         # Whoever read the output has had enough (`nostro outcomes | head`): click ends the run in silence.
+        # And a group without a command shows its help.
         return None
     for kind in type(error).__mro__:
         explainer = EXPLAINERS.get(f"{kind.__module__}.{kind.__qualname__}")
         if explainer is not None:
             return explainer(error)
     return None
+
+
+def _usage_error(error: Any) -> Explained:
+    """An argument too many or too few, or an option or command that doesn't exist."""
+    context = error.ctx
+    usage = " ".join(context.command.collect_usage_pieces(context))
+    return Explained(
+        error.format_message(),
+        f"Write `{context.command_path} {usage}`; `{context.command_path} --help` lists what there is.",
+        Exit.USAGE,
+    )
+
+
+def _bad_value(error: Any) -> Explained:
+    """A value that its place doesn't take."""
+    path = error.ctx.command_path
+    return Explained(
+        error.format_message(), f"Give another value; `{path} --help` says what it takes.", Exit.USAGE
+    )
+
+
+def _no_answer(_error: Any) -> Explained:
+    """A question that was answered with no, or not at all."""
+    return Explained(
+        "A question of this command was not answered, or with no.",
+        "Run it again and answer; `--help` lists the options that answer beforehand.",
+        Exit.ERROR,
+    )
 
 
 def _file_error(error: OSError) -> Explained:
@@ -170,6 +201,10 @@ def _admin_unreachable(error: Any) -> Explained:
 # Each is listed with the words for it; a test keeps every name true.
 EXPLAINERS: Mapping[str, Callable[[Any], Explained]] = {
     "builtins.OSError": _file_error,
+    "click.exceptions.UsageError": _usage_error,
+    "click.exceptions.BadParameter": _bad_value,
+    "click.exceptions.MissingParameter": _usage_error,
+    "click.exceptions.Abort": _no_answer,
     "wallet.errors.WalletError": _wallet_error,
     "wallet.errors.KeystoreMissing": _keystore_missing,
     "wallet.errors.AliasUnknown": _wallet_not_found,

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from cli.errors import Explained, explain
+from cli.exits import Exit
 from cli.lazy import LazyCommand, LazyGroup
 from cli.output import Output, styled
 
@@ -66,12 +67,20 @@ class Explaining:
         """Show an explained error and exit with its code."""
         explained = explain(error) if error is not None else None
         if explained is not None:
-            show_error(self._ctx.ensure_object(Output), explained)
+            out = self._ctx.ensure_object(Output)
+            out.as_json |= out.json_named and explained.exit is Exit.USAGE
+            show_error(out, explained)
             self._ctx.exit(int(explained.exit))
 
 
 class Root(LazyGroup):
     """The group under which a run ends."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep the arguments as they came: a usage error may come before `--json` is read."""
+        ctx.ensure_object(Output).json_named = "--json" in args
+        with Explaining(ctx):
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an error that can be explained becomes words and an exit code."""

@@ -26,10 +26,12 @@ PIPE_WIDTH = 10_000
 class Output:
     """One run's way of showing things.
 
-    `as_json` is set by `--json`, wherever on the command line it stands.
+    `as_json` is set by `--json`, wherever on the command line it stands; `json_named` says that it stands
+    there, whether or not it has been read yet.
     """
 
     as_json: bool = False
+    json_named: bool = False
     shown: bool = field(default=False)
 
     def result(self, document: Mapping[str, Any], human: Callable[[], None]) -> None:

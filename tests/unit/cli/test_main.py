@@ -94,6 +94,51 @@ def test_unknown_command_is_a_usage_error(nostro: Nostro) -> None:
     assert nostro("fly").exit_code == Exit.USAGE
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message", "remedy"),
+    [
+        ("settle /nope", "'/nope' does not exist", "`nostro settle --help` says what it takes"),
+        ("fly", "No such command 'fly'", "Write `nostro [OPTIONS] COMMAND [ARGS]...`"),
+        ("account fly", "No such command 'fly'", "`nostro account --help` lists"),
+        ("pay bob", "Missing argument 'AMOUNT'", "Write `nostro pay [OPTIONS] TO AMOUNT`"),
+        ("version now", "unexpected extra argument", "Write `nostro version [OPTIONS]`"),
+        ("outcomes --fast", "No such option", "`nostro outcomes --help` lists"),
+        ("bench --nodes none", "'none' is not a valid integer", "`nostro bench --help` says"),
+        ("--fast", "No such option", "`nostro --help` lists"),
+    ],
+)
+def test_usage_errors(nostro: Nostro, arguments: str, message: str, remedy: str) -> None:
+    """A misused command says what is wrong and what to write, with --json in the document too."""
+    plain = nostro(*arguments.split())
+    assert (plain.exit_code, plain.stdout) == (Exit.USAGE, "")
+    assert message in plain.stderr
+    assert remedy in plain.stderr
+    told = nostro(*arguments.split(), "--json")
+    error = document(told)["error"]
+    assert (told.exit_code, error["exit_code"]) == (Exit.USAGE, Exit.USAGE)
+    assert message in error["message"] or "--json" in error["message"]
+    assert remedy in error["remedy"]
+
+
+def test_json_before_what_is_wrong(nostro: Nostro) -> None:
+    """Wherever --json stands, the document is the only thing on stdout."""
+    assert document(nostro("settle", "--json", "/nope"))["error"]["exit_code"] == Exit.USAGE
+    assert document(nostro("orders", "5", "--json"))["error"]["exit_code"] == Exit.USAGE
+
+
+def test_a_question_without_an_answer_as_json() -> None:
+    """Where nobody can answer, that is told like any other error."""
+    result = CliRunner().invoke(failing(click.Abort()), ["fail", "--json"])
+    assert (result.exit_code, document(result)["error"]["exit_code"]) == (Exit.ERROR, Exit.ERROR)
+
+
+def test_a_group_alone_shows_its_help(nostro: Nostro) -> None:
+    """Without a command there is nothing to correct: the commands are listed."""
+    result = nostro("account")
+    assert result.exit_code == Exit.USAGE
+    assert "Commands:" in result.stderr
+
+
 def test_lazy_command_must_be_a_command() -> None:
     """A place that holds something else is a fault of the program, said at once."""
     with pytest.raises(TypeError, match="not a click command"):
