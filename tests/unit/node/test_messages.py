@@ -4,10 +4,12 @@ import pytest
 
 from consensus.errors import MalformedMessage
 from node.messages import (
+    MAX_CERTIFICATE_BYTES,
     MAX_FORWARDED_ENVELOPES,
     MAX_SEAL_BYTES,
     AskTransfer,
     Forward,
+    HeldCertificate,
     Hello,
     NeedSeals,
     NodeMessage,
@@ -25,6 +27,7 @@ MESSAGES: list[NodeMessage] = [
     Refused(bytes(16), 1, ((bytes(32), 406),)),
     SealShare(b"seal", bytes(64)),
     NeedSeals(1, 9),
+    HeldCertificate(bytes(MAX_CERTIFICATE_BYTES)),
     AskTransfer(3, "why"),
 ]
 
@@ -48,6 +51,7 @@ def test_a_message_survives_its_encoding(message: NodeMessage) -> None:
         Forward(3, bytes(15), 1, ()),
         Refused(bytes(17), 1, ()),
         Refused(bytes(16), 1, ((bytes(31), 406),)),
+        HeldCertificate(bytes(MAX_CERTIFICATE_BYTES + 1)),
         AskTransfer(3, "y" * 201),
     ],
 )
@@ -58,7 +62,7 @@ def test_a_field_out_of_its_bounds_is_malformed(message: NodeMessage) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\x90", b"\x91\x63", b"\xc1", encode_node_message(MESSAGES[6]) + b"\x00"]
+    "data", [b"", b"\x90", b"\x91\x63", b"\xc1", encode_node_message(MESSAGES[-1]) + b"\x00"]
 )
 def test_other_bytes_are_malformed(data: bytes) -> None:
     """Nothing, no tag, an unknown tag, no MessagePack, trailing bytes."""

@@ -178,6 +178,18 @@ def test_seals_far_ahead_are_not_kept() -> None:
     assert sealing.sealer.sealed_by == {"n1": MAX_AHEAD}
 
 
+def test_own_seals_are_kept_so_far_below_the_certified_height(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes of an older height isn't compared any more."""
+    monkeypatch.setattr("node.sealer.KEPT_BELOW", 2)
+    sealing = Sealing()
+    for height in range(1, 5):
+        sealing.execute(height)
+        sealing.sealer.receive("n1", share("n1", seal(height)))
+    assert sealing.sealer.receive("n2", share("n2", seal(2, state=2))) is None
+    with pytest.raises(Contradiction):
+        sealing.sealer.receive("n2", share("n2", seal(3, state=2)))
+
+
 def test_own_seals_are_read_back_after_a_restart() -> None:
     """What wasn't certified when the process ended still counts."""
     formed: dict[int, bytes] = {}

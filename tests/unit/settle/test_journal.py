@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cli.settle.journal import Journal, JournalError, count_signed
+from cli.settle.journal import MAX_RECORD_BYTES, Journal, JournalError, count_signed
 
 NETWORK = bytes(32)
 
@@ -64,10 +64,13 @@ def test_a_changed_byte_is_damage_not_a_torn_tail(tmp_path: Path) -> None:
 
 
 def test_a_length_beyond_the_limit_is_damage(tmp_path: Path) -> None:
-    """A record that claims more than any record has is not taken for a torn tail."""
+    """A record that claims more than any record has is not taken for a torn tail; one of that size is."""
     path = tmp_path / "batch.journal"
-    written(path, 1)
-    path.write_bytes(path.read_bytes() + b"\xff" * 12)
+    envelopes = written(path, 1)
+    whole = path.read_bytes()
+    path.write_bytes(whole + MAX_RECORD_BYTES.to_bytes(4, "big") + b"\xff" * 8)
+    assert reopened(path) == envelopes
+    path.write_bytes(whole + (MAX_RECORD_BYTES + 1).to_bytes(4, "big") + b"\xff" * 8)
     with pytest.raises(JournalError, match="damaged at byte"):
         reopened(path)
 
