@@ -6,12 +6,14 @@ is named as damage, never answered with an absent row.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import plyvel
 
 from node.leveldb_log import disguised_record
+from node.leveldb_manifest import CURRENT, missing_log
 
 WRITE_BUFFER_BYTES = 4 * 1024 * 1024
 """A small buffer keeps compactions short, and with them the pauses that a payment can see."""
@@ -19,6 +21,8 @@ BLOOM_FILTER_BITS = 10
 """Bits a key: about one absent key in a hundred costs a read of the disk."""
 BLOCK_CACHE_BYTES = 64 * 1024 * 1024
 OPEN_FILES = 512
+_ENDS_TOO_SOON = ".ldb: Invalid argument"
+"""What LevelDB says of a table file whose end is gone, as if it couldn't be read."""
 
 
 class StoreError(OSError):
@@ -136,12 +140,21 @@ class LevelView:
 def _check_files(path: Path) -> None:
     """Find what LevelDB would take for a store that is empty, or for writes that a crash cut off."""
     logs = [*path.glob("*.log"), *path.glob("MANIFEST-*")]
-    if not (path / "CURRENT").exists() and (list(path.glob("*.ldb")) or list(path.glob("*.log"))):
-        raise _damaged(path, "its file CURRENT is missing")
+    if not (path / CURRENT).exists() and (list(path.glob("*.ldb")) or list(path.glob("*.log"))):
+        raise _damaged(path, f"its file {CURRENT} is missing")
     for log in logs:
-        place = disguised_record(log)
-        if place is not None:
-            raise _damaged(path, f"{log.name}: the length of the record at byte {place} is wrong")
+        # One that is gone since belongs to a process that has the store open, which LevelDB's lock tells.
+        with contextlib.suppress(FileNotFoundError):
+            place = disguised_record(log)
+            if place is not None:
+                raise _damaged(path, f"{log.name}: the length of the record at byte {place} is wrong")
+    missing = missing_log(path)
+    if missing is not None:
+        raise _damaged(
+            path,
+            f"{missing.log} is missing, which by {missing.manifest} holds what was written last. Either that "
+            f"file is gone, or {missing.manifest} has lost its end; votes and seals may be lost with it",
+        )
 
 
 def _damaged(path: Path, what: str) -> CorruptStore:
@@ -155,7 +168,7 @@ def _explained(path: Path, error: Exception) -> StoreError:
     """LevelDB's exceptions carry only a text; this says which kind it is, and what a person can do."""
     said = error.args[0] if error.args else ""
     text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(error)
-    if isinstance(error, plyvel.CorruptionError):
+    if isinstance(error, plyvel.CorruptionError) or _ENDS_TOO_SOON in text:
         return _damaged(path, text)
     if "/LOCK: " in text and "Not a directory" not in text:
         return StoreInUse(

@@ -1,4 +1,4 @@
-"""The ends of LevelDB's log files, which LevelDB itself doesn't tell from writes that a crash cut off.
+"""The records of LevelDB's log files, and their ends, which it doesn't tell from writes that a crash cut off.
 
 Its reader takes a record that claims to go on past the file's end for one whose writer died, and drops it
 without a word, with all that follow. One flipped bit of a length does the same to a record that was synced.
@@ -13,6 +13,8 @@ from pathlib import Path
 BLOCK_BYTES = 32 * 1024
 HEADER_BYTES = 7
 """Masked CRC-32C (4, little-endian), length (2, little-endian), type (1); the CRC covers type and payload."""
+_UNWRITTEN, _WHOLE, _FIRST, _LAST = 0, 1, 2, 4
+"""Types of records: a block's rest that nobody wrote, and the parts of what was appended; 3 is in between."""
 _MASK_DELTA = 0xA282EAD8
 _POLYNOMIAL = 0x82F63B78
 _WORD = 0xFFFFFFFF
@@ -48,6 +50,31 @@ def disguised_record(file: Path) -> int | None:
             return start + place if _is_whole(block[place:]) else None
         place = end
     return None
+
+
+def whole_records(data: bytes) -> Iterator[bytes]:
+    """What was appended to such a file, each put together again, but for one whose writer died.
+
+    Checksums are left to LevelDB, which reads the same records.
+    """
+    joined = b""
+    for kind, payload in _parts(data):
+        joined = payload if kind in (_WHOLE, _FIRST) else joined + payload
+        if kind in (_WHOLE, _LAST):
+            yield joined
+
+
+def _parts(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The type and payload of each record, block after block, up to where a block says nothing more."""
+    for start in range(0, len(data), BLOCK_BYTES):
+        block, place = data[start : start + BLOCK_BYTES], 0
+        while len(block) - place >= HEADER_BYTES:
+            kind = block[place + HEADER_BYTES - 1]
+            end = place + HEADER_BYTES + int.from_bytes(block[place + 4 : place + 6], "little")
+            if kind == _UNWRITTEN or end > len(block):
+                break
+            yield kind, block[place + HEADER_BYTES : end]
+            place = end
 
 
 def _is_whole(record: bytes) -> bool:
