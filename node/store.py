@@ -94,7 +94,7 @@ class Store:
         the last blocks that may have been acknowledged are checked here, all others when they are read).
         """
         network_id = network_id_of(genesis_raw)
-        if database.get(meta_key("format")) is None:
+        if next(database.scan(b"", _after(b"")), None) is None:
             _create(database, genesis_raw, network_id, node_id)
         _check_meta(database, network_id, node_id)
         store = Store(database, genesis_raw, node_id)
@@ -312,7 +312,7 @@ class Store:
 
 
 def _create(database: Database, genesis_raw: bytes, network_id: bytes, node_id: str) -> None:
-    """The rows of a store that has seen only genesis; the format's row is in the same batch as all others."""
+    """The rows of a store that has seen only genesis, in one batch: a store is empty or has all of them."""
     database.write({**genesis_rows(genesis_raw), **identity_rows(network_id, node_id)}, (), sync=True)
 
 

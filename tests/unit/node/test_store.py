@@ -224,13 +224,16 @@ def test_a_store_that_executed_more_than_its_log_holds_is_corrupt() -> None:
         Store.open(open_database(node.disk), node.genesis_raw, "n0")
 
 
-def test_a_missing_meta_row_is_named() -> None:
-    """All meta rows are written together, so that one alone can't be missing."""
+@pytest.mark.parametrize("name", ["format", "network", "node"])
+def test_a_missing_meta_row_is_named(name: str) -> None:
+    """They are written together with all others: a store that lacks one isn't new, and keeps what it has."""
     disk = new_disk()
-    open_store(disk)
-    del disk.live[meta_key("network")]
-    with pytest.raises(CorruptRecord, match="M:"):
+    open_store(disk).write_log([LogWrite(HardState(7, "n1"), entries(1, [7]))])
+    del disk.live[meta_key(name)]
+    before = dict(disk.live)
+    with pytest.raises(CorruptRecord, match=r"M:.*it is missing"):
         open_store(disk)
+    assert disk.live == before
 
 
 def test_a_damaged_own_seal_is_named_when_read() -> None:
