@@ -32,6 +32,7 @@ from ledger.genesis import (
     network_id,
 )
 from ledger.keys import account_id, public_bytes, sign
+from ledger.parameters import CertificateRule
 from ledger.policy import Policy, single_key
 
 ASSET = "EUR"
@@ -47,8 +48,11 @@ def key_of(name: str) -> ec.EllipticCurvePrivateKey:
 
 
 @cache
-def genesis_of(size: int, further: int = 0) -> bytes:
-    """Genesis of a network of `size` banks with a node each, `further` banks and a central bank without."""
+def genesis_of(size: int, further: int = 0, rule: CertificateRule = CertificateRule.MAJORITY) -> bytes:
+    """Genesis of a network of `size` banks with a node each, `further` banks and a central bank without.
+
+    `rule` says how many of the nodes make a certificate.
+    """
     banks = [f"bank{number}" for number in range(size + further)]
     members = tuple(
         GenesisMember(name, name, _policy(f"{name} admin"), _policy(f"{name} teller"))
@@ -58,10 +62,9 @@ def genesis_of(size: int, further: int = 0) -> bytes:
         GenesisNode(f"n{number}", bank, public_bytes(key_of(f"n{number}")), f"n{number}:7000")
         for number, bank in enumerate(banks[:size])
     )
+    parameters = replace(DEFAULT_PARAMETERS, certificate_rule=rule.value)
     asset = GenesisAsset(ASSET, 2, ISSUER, _policy("issuance"), 1_000_000_000)
-    return encode_genesis(
-        Genesis(1, "simulated", GENESIS_TIME_MS, 1, DEFAULT_PARAMETERS, members, (asset,), nodes)
-    )
+    return encode_genesis(Genesis(1, "simulated", GENESIS_TIME_MS, 1, parameters, members, (asset,), nodes))
 
 
 class Bank:

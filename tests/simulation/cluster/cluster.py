@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from ledger.parameters import CertificateRule
 from node.driver import Driver
 from node.messages import NodeMessage
 from node.results import StopReason, SubmitResult
@@ -21,7 +22,7 @@ from tests.simulation.cluster.nemeses import STRIKES
 from tests.simulation.cluster.network import Network
 from tests.simulation.cluster.node import SimulatedNode
 from tests.simulation.cluster.oracle import Oracle
-from tests.simulation.cluster.profile import CHURN, HARSH, Profile, draw_rates
+from tests.simulation.cluster.profile import BYZANTINE, CHURN, HARSH, Profile, draw_rates, draw_rule
 from tests.simulation.cluster.reads import Readers
 from tests.simulation.cluster.recoveries import Recoveries
 from tests.simulation.cluster.repairs import Running
@@ -48,7 +49,9 @@ class Cluster:
         self._rates = draw_rates(profile, self.world.random)
         size = self.world.random.choice(profile.cluster_sizes)
         spare = SPARE_BANKS if CHURN in profile.nemeses else 0
-        self._genesis_raw = genesis_raw = genesis_of(size, spare)
+        rule = draw_rule(size, self.world.random)
+        self.world.counts[BYZANTINE] += rule is CertificateRule.BYZANTINE
+        self._genesis_raw = genesis_raw = genesis_of(size, spare, rule)
         self.nodes: dict[str, SimulatedNode] = {}
         for number in range(size):
             self._install(f"n{number}")
@@ -92,8 +95,7 @@ class Cluster:
 
     def _install(self, id_: str) -> None:
         identity = (id_, key_of(id_))
-        node = SimulatedNode(self, self.world, self._profile, self._rates, identity, self._genesis_raw)
-        self.nodes[id_] = node
+        self.nodes[id_] = SimulatedNode(self, self.world, self._rates, identity, self._genesis_raw)
 
     def _power_on(self, id_: str) -> None:
         """A machine for a new node; it says Hello, though nobody may listen yet."""
@@ -120,10 +122,19 @@ class Cluster:
         members = {id_: self.nodes[id_] for id_ in self._members()}
         return {id_: node.store for id_, node in members.items() if node.store is not None}
 
-    def govern(self) -> None:
-        """Let the members decide on who makes up the cluster."""
+    def settled_voters(self) -> tuple[str, ...]:
+        """The nodes that vote, as far as anything is executed; nobody while that is to change."""
         newest = self._newest()
-        if newest is not None:
+        if newest is None or newest.executed.registry.membership_pending(newest.executed_height):
+            return ()
+        return newest.executed.registry.membership.voters
+
+    def govern(self) -> None:
+        """Let the members decide on who makes up the cluster, unless a voter is damaged: the others might be
+        too few without it.
+        """
+        newest = self._newest()
+        if newest is not None and not any(node.is_damaged for node in self.nodes.values()):
             executed = newest.executed
             self._governors.act(executed.registry, executed.progress.height, newest.status().leader_id)
 

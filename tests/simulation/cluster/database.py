@@ -71,7 +71,7 @@ class SimulatedDisk:
 
     def flip_bit(self) -> bool:
         """Change a bit of one of the newest rows of the log, if there are any."""
-        rows = sorted(key for key in self.durable if key[:1] == LOG)[-NEWEST_ROWS:]
+        rows = self.newest_rows()
         if not rows:
             return False
         key = self._random.choice(rows)
@@ -80,6 +80,10 @@ class SimulatedDisk:
         self.durable[key] = self.live[key] = bytes(row)
         self._counts["bits flipped"] += 1
         return True
+
+    def newest_rows(self) -> list[bytes]:
+        """The keys of the newest rows of the log that are there for certain."""
+        return sorted(key for key in self.durable if key[:1] == LOG)[-NEWEST_ROWS:]
 
     def _kept(self) -> list[bool]:
         """Which of the unsynced writes reached the disk whole."""

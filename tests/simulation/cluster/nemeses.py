@@ -37,6 +37,8 @@ LONG_MS = 1_500
 """Within this time after a machine fails the others forget blocks."""
 KEPT_BLOCKS = 5
 """So many blocks below the certified one are kept at most."""
+LEAST_VOTERS = 3
+"""Of fewer, those whose logs aren't damaged are no majority."""
 
 
 class Victims(Protocol):
@@ -48,6 +50,10 @@ class Victims(Protocol):
 
     def greet(self) -> None:
         """Let all links come up again."""
+        ...
+
+    def settled_voters(self) -> tuple[str, ...]:
+        """The nodes that vote; nobody while that is to change."""
         ...
 
     def govern(self) -> None:
@@ -136,7 +142,15 @@ def _leave_behind(victims: Victims) -> None:
         left.crash()
     for node in victims.nodes.values():
         kept = random.randint(0, KEPT_BLOCKS)
-        victims.world.schedule(random.uniform(0, LONG_MS), partial(node.prune, kept))
+        victims.world.schedule(random.uniform(0, LONG_MS), partial(_prune, victims, node, kept))
+
+
+def _prune(victims: Victims, node: SimulatedNode, kept: int) -> None:
+    """Let a node forget blocks, unless another may need one of the newest to put its log right: nodes keep a
+    thousand and more, not as few as here.
+    """
+    if not any(other.is_damaged for other in victims.nodes.values()):
+        node.prune(kept)
 
 
 def _stay_away(victims: Victims) -> None:
@@ -148,10 +162,15 @@ def _stay_away(victims: Victims) -> None:
 
 
 def _flip_bit(victims: Victims) -> None:
-    """Damage a machine's log, unless another's is damaged: then there might be nobody to ask."""
-    nodes = victims.nodes
-    if not any(node.is_damaged for node in nodes.values()):
-        nodes[victims.world.random.choice(list(nodes))].damage()
+    """Damage a voter's log where the others are a majority, run undamaged, and hold what it would lack."""
+    nodes, voters = victims.nodes, victims.settled_voters()
+    if len(voters) < LEAST_VOTERS or any(node.is_damaged for node in nodes.values()):
+        return
+    chosen = nodes[victims.world.random.choice(voters)]
+    others = [nodes[id_].store for id_ in voters if id_ != chosen.id]
+    first = chosen.first_at_risk()
+    if first is not None and all(store is not None and store.pruned < first for store in others):
+        chosen.damage()
 
 
 STRIKES: Mapping[str, Callable[[Victims], None]] = {

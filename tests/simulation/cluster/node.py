@@ -14,11 +14,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from node.driver import Driver, DriverConfig, Ports
 from node.messages import NodeMessage
 from node.ports import TimerHandle
+from node.records import BLOCK
 from node.repair import Helpers, open_repaired
 from node.results import StopReason
 from node.store import Store
 from tests.simulation.cluster.database import SimulatedDatabase, SimulatedDisk
-from tests.simulation.cluster.profile import Profile, Rates
+from tests.simulation.cluster.profile import Rates
 from tests.simulation.cluster.repairs import Running, ask_running
 from tests.simulation.cluster.world import World
 
@@ -95,7 +96,6 @@ class SimulatedNode:
         self,
         around: Surroundings,
         world: World,
-        profile: Profile,
         rates: Rates,
         identity: tuple[str, ec.EllipticCurvePrivateKey],
         genesis_raw: bytes,
@@ -107,7 +107,6 @@ class SimulatedNode:
         self.store: Store | None = None
         self._around = around
         self._world = world
-        self._profile = profile
         self._rates = rates
         self._genesis_raw = genesis_raw
         self.disk = self.new_disk()
@@ -174,6 +173,11 @@ class SimulatedNode:
         """End the process, and flip a bit of one of its newest blocks."""
         self.crash()
         self.is_damaged = self.disk.flip_bit()
+
+    def first_at_risk(self) -> int | None:
+        """The height of the lowest block that `damage` may hit, if there is any."""
+        rows = self.disk.newest_rows()
+        return int.from_bytes(rows[0].removeprefix(BLOCK), "big") if rows else None
 
     def restart(self) -> None:
         """Ask the process to stop in good order; it has written what it has, and starts again."""
@@ -334,9 +338,9 @@ class SimulatedNode:
             log=self,
             need_snapshot=lambda: self._around.needs_snapshot(self.id),
         )
-        config = DriverConfig(
-            self.id, self._world.random.randbytes(16), self._key, self._profile.tick_ms, 10, 1
-        )
+        timing, boot = self._rates.timing, self._world.random.randbytes(16)
+        ticks = (timing.tick_ms, timing.election_ticks, timing.heartbeat_ticks)
+        config = DriverConfig(self.id, boot, self._key, *ticks)
         driver = Driver(config, store, ports, lambda reason: self._around.stopped(self.id, reason))
         driver.on_block(lambda height: self._around.executed(self.id, height))
         self.driver, self.store = driver, store
@@ -359,7 +363,7 @@ class SimulatedNode:
     def _tick(self, driver: Driver) -> None:
         driver.tick()
         self.later(
-            self._profile.tick_ms * self._world.random.uniform(0.9, 1.1) / self._pace,
+            self._rates.timing.tick_ms * self._world.random.uniform(0.9, 1.1) / self._pace,
             lambda: self._tick(driver),
         )
 

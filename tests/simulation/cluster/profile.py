@@ -7,6 +7,12 @@ milliseconds. A new kind of fault is a nemesis, a profile that has it alone, and
 from dataclasses import dataclass, replace
 from random import Random
 
+from ledger.parameters import BYZANTINE_LEAST_CERTIFIERS, CertificateRule
+from node.config import Timing
+
+TIMINGS = (Timing(tick_ms=50, election_ticks=10, heartbeat_ticks=1), Timing())
+"""Each seed has one: heartbeats with every tick, or a node's defaults; the same election timeout in both."""
+
 
 @dataclass(frozen=True, slots=True)
 class Nemesis:
@@ -40,11 +46,10 @@ class Profile:
     must_happen: tuple[str, ...]
     mixed: bool = False
     nemeses: tuple[Nemesis, ...] = ()
-    cluster_sizes: tuple[int, ...] = (3, 3, 3, 5)
+    cluster_sizes: tuple[int, ...] = (3, 3, 4, 5)
     setup_limit_ms: int = 20_000
     chaos_ms: int = 6_000
     healing_limit_ms: int = 60_000
-    tick_ms: int = 50
     submit_every_ms: int = 80
     read_every_ms: int = 300
     drop: float = 0.0
@@ -62,8 +67,9 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What one seed does. Probabilities, bounds in milliseconds, and the intervals of its"""
+    """What one seed does. Probabilities, bounds in milliseconds, and the intervals of its nemeses."""
 
+    timing: Timing
     drop: float
     duplicate: float
     delay_ms: int
@@ -92,6 +98,8 @@ ALWAYS = (
     "submitted twice at once",
 )
 """What clients do and hear under every profile."""
+
+BYZANTINE = "seeds under the byzantine rule"
 
 NETWORK = ("messages lost", "messages duplicated")
 PARTITIONED = (
@@ -128,7 +136,7 @@ CALM = Profile("calm", ALWAYS)
 PARTITIONS = replace(
     CALM,
     name="partitions",
-    must_happen=(*ALWAYS, *NETWORK, *PARTITIONED),
+    must_happen=(*ALWAYS, *NETWORK, *PARTITIONED, BYZANTINE),
     drop=0.12,
     duplicate=0.08,
     nemeses=(PARTITION,),
@@ -136,7 +144,7 @@ PARTITIONS = replace(
 CRASHES = replace(
     CALM,
     name="crashes",
-    must_happen=(*ALWAYS, *CRASHED),
+    must_happen=(*ALWAYS, *CRASHED, BYZANTINE),
     crash_at_point=0.006,
     nemeses=(RESTART,),
 )
@@ -215,6 +223,7 @@ RECOVERY = replace(
         "crashes",
         "recoveries",
         "recoveries by several",
+        BYZANTINE,
     ),
     cluster_sizes=(3, 5, 5),
     drop=0.12,
@@ -261,6 +270,9 @@ HARSH = replace(
         "unsynced writes lost",
         "memberships: joint",
         "snapshots installed",
+        "long absences",
+        "bits flipped",
+        BYZANTINE,
     ),
     mixed=True,
     drop=0.12,
@@ -280,6 +292,8 @@ HARSH = replace(
         RESTART,
         CHURN,
         PRUNING,
+        ABSENCE,
+        BIT_FLIP,
     ),
 )
 
@@ -297,8 +311,8 @@ SINGLE = (
     SNAPSHOTS,
     BIT_FLIPS,
 )
-"""One kind of fault each; HARSH has them all together but for flipped bits: where the members have let go all
-but two voters, nobody can help one of them whose log is damaged.
+"""One kind of fault each. HARSH has them all together but for LOST_QUORUM: its survivors are chosen among the
+nodes of genesis, not among whoever votes by then.
 """
 PROFILES = {profile.name: profile for profile in (*SINGLE, HARSH, CALM)}
 CAMPAIGN = tuple(profile.name for profile in (*SINGLE, HARSH))
@@ -315,6 +329,7 @@ def draw_rates(profile: Profile, random: Random) -> Rates:
         return value * random.random() if happens() else 0.0
 
     return Rates(
+        timing=random.choice(TIMINGS),
         drop=sometimes(profile.drop),
         duplicate=sometimes(profile.duplicate),
         delay_ms=random.randint(1, profile.delay_ms),
@@ -332,3 +347,10 @@ def draw_rates(profile: Profile, random: Random) -> Rates:
             if happens()
         ),
     )
+
+
+def draw_rule(size: int, random: Random) -> CertificateRule:
+    """One seed's certificate rule: the byzantine one in half of the seeds that are large enough for it."""
+    if size >= BYZANTINE_LEAST_CERTIFIERS and random.random() < 0.5:
+        return CertificateRule.BYZANTINE
+    return CertificateRule.MAJORITY

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from random import Random
 
 import pytest
 from msgspec.structs import replace
@@ -9,13 +10,24 @@ from msgspec.structs import replace
 from consensus.messages import AppendEntriesReply, encode_message
 from ledger.keys import BadSignature, public_bytes, sign, verify
 from ledger.outcome import Outcome
+from ledger.parameters import CertificateRule
+from node.config import Timing
 from node.messages import RaftFrame
 from node.results import Stage, SubmitResult
 from tests.simulation.cluster.bank import Bank, genesis_of, key_of
 from tests.simulation.cluster.clients import Clients, Order
 from tests.simulation.cluster.history import Balances
 from tests.simulation.cluster.oracle import Oracle
-from tests.simulation.cluster.profile import CAMPAIGN, HARSH, PROFILES
+from tests.simulation.cluster.profile import (
+    CALM,
+    CAMPAIGN,
+    HARSH,
+    LOST_QUORUM,
+    PROFILES,
+    TIMINGS,
+    draw_rates,
+    draw_rule,
+)
 from tests.simulation.cluster.reads import Answer
 from tests.simulation.cluster.signatures import checked_once
 from tests.simulation.cluster.world import MAX_STEPS, World
@@ -105,10 +117,21 @@ def test_an_order_is_refused_for_good_once_all_its_submissions_are() -> None:
     assert clients.refused_for_good() == clients.orders
 
 
-def test_every_kind_of_fault_of_the_mixture_has_a_profile_of_its_own() -> None:
-    """What all together do must be seen to be done by each alone."""
+def test_the_mixture_has_every_kind_of_fault_but_a_lost_quorum() -> None:
+    """What all together do must be seen to be done by each alone, and the other way round."""
     alone = {nemesis.name for name in CAMPAIGN if name != HARSH.name for nemesis in PROFILES[name].nemeses}
-    assert {nemesis.name for nemesis in HARSH.nemeses} <= alone
+    together = {nemesis.name for nemesis in HARSH.nemeses}
+    assert together <= alone
+    assert alone - together == {LOST_QUORUM.name}
+
+
+def test_seeds_differ_in_timing_and_in_the_certificate_rule() -> None:
+    """A node's default timing is among what is drawn; the byzantine rule only where genesis allows it."""
+    random = Random(1)
+    assert {draw_rates(CALM, random).timing for _ in range(20)} == {*TIMINGS}
+    assert Timing() in TIMINGS
+    assert {draw_rule(4, random) for _ in range(20)} == {*CertificateRule}
+    assert {draw_rule(3, random) for _ in range(20)} == {CertificateRule.MAJORITY}
 
 
 def _acknowledges(node: Node, index: int, term: int) -> None:
