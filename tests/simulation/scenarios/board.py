@@ -40,6 +40,8 @@ class Player:
     disk: MemoryStorage
     raft: Raft | None = None
     stalled: bool = False
+    queues: bool = False
+    queue: list[Message] = field(default_factory=list)
     in_flight: deque[Ready] = field(default_factory=deque)
     applied: list[Entry] = field(default_factory=list)
     reads: list[ReadState] = field(default_factory=list)
@@ -104,7 +106,8 @@ class Board:
         player = self.players[name]
         player.raft = None
         player.in_flight.clear()
-        player.stalled = False
+        player.queue.clear()
+        player.stalled = player.queues = False
         player.must_open = None
 
     def node(self, name: NodeId) -> Raft:
@@ -170,6 +173,13 @@ class Board:
         self.pool.extend(encode_message(message) for message in ready.durable_messages)
         self.node(name).advance(ready.number)
 
+    def send(self, name: NodeId) -> None:
+        """What the node's caller has in its hands leaves, as it is by now, and so does all that follows."""
+        player = self.players[name]
+        player.queues = False
+        self.pool.extend(encode_message(message) for message in player.queue)
+        player.queue.clear()
+
     def open_term(self, name: NodeId) -> None:
         """The leader's caller proposes the opening entry."""
         raft = self.node(name)
@@ -181,7 +191,9 @@ class Board:
         ready = self.node(name).ready()
         if ready is None:
             return
-        self.pool.extend(encode_message(message) for message in ready.messages)
+        player.queue.extend(ready.messages)
+        if not player.queues:
+            self.send(name)
         player.reads.extend(ready.read_states)
         player.applied.extend(ready.committed)
         player.in_flight.append(ready)

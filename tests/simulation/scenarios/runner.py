@@ -138,6 +138,14 @@ class Runner:
         self._board.sync_one(name)
         self._board.work()
 
+    def queue(self, name: str) -> None:
+        """queue A: what A hands out stays with its caller, not encoded yet, until `send`."""
+        self._board.players[name].queues = True
+
+    def send(self, name: str) -> None:
+        """send A: what A has handed out leaves."""
+        self._board.send(name)
+
     def open(self, name: str) -> None:
         """open A: A proposes the opening entry of its term."""
         self._board.open_term(name)
