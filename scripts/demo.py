@@ -5,13 +5,16 @@ own.
 """
 
 import asyncio
+import json
 import shutil
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,8 +22,9 @@ from cli.output import styled
 from cli.progress import clear_line
 from cli.settle.generator import write_orders
 from cli.settle.journal import count_signed
-from cli.settle.orders import OrderFormat, read_orders
+from cli.settle.orders import Order, OrderFormat, read_orders
 from cli.settle.plan import make_plan
+from ledger.amounts import AmountError, format_amount, parse_amount
 from node.local import LocalNetwork, LocalNetworkError, free_node_ports
 from node.plan import NetworkPlan, PlannedAsset, PlannedMember, PlannedNode
 from node.provision import ProvisionedNetwork, create_network
@@ -40,9 +44,22 @@ COLUMNS = {
     "payee_bank": "bank_to",
     "amount": "amount",
 }
-LAYOUT = OrderFormat(";", COLUMNS, "home", 2)
+ASSET, SCALE = "CZK", 2
+LAYOUT = OrderFormat(";", COLUMNS, "home", SCALE)
 WATCH_S = 0.05
 CATCH_UP_S = 60.0
+TOO_LATE = (
+    "error: all orders were settled before the leader was killed: nothing was shown of a crash. "
+    "Take more orders, or leave the leader alone with --no-kill."
+)
+
+
+def amount(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
+    """An amount in minor units, if one is given."""
+    try:
+        return None if value is None else parse_amount(value, SCALE)
+    except AmountError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 @click.command()
@@ -56,9 +73,18 @@ CATCH_UP_S = 60.0
 )
 @click.option("--no-kill", is_flag=True, help="Leave the leader alone.")
 @click.option(
+    "--expect-total",
+    "expected",
+    callback=amount,
+    metavar="AMOUNT",
+    help="Fail unless the chain holds just this much when all orders are settled.",
+)
+@click.option(
     "--dir", "folder", type=click.Path(path_type=Path), default=Path("nostro-demo"), show_default=True
 )
-def demo(count: int, seed: int, given: Path | None, no_kill: bool, folder: Path) -> None:
+def demo(
+    count: int, seed: int, given: Path | None, no_kill: bool, expected: int | None, folder: Path
+) -> None:
     """Three banks settle a file of payment orders while their leader is killed, and an audit confirms it."""
     title(1, "Fourteen banks and a central bank; three of the banks run a node")
     click.echo("   making their keys, keystores and certificates ...")
@@ -81,8 +107,9 @@ def demo(count: int, seed: int, given: Path | None, no_kill: bool, folder: Path)
         title(4, "The three nodes agree")
         asyncio.run(compare(network))
         stop(local)
-    title(5, "An auditor replays the whole chain, offline, from one node's store")
-    nostro("audit", str(folder / "nodes" / network.nodes[0].id / "data"), "--genesis", str(network.genesis))
+    title(5, "An auditor replays the whole chain, offline, from each node's store")
+    for node in network.nodes:
+        check(audit(folder, node.id, network.genesis), orders_of(file), expected)
     closing(folder)
 
 
@@ -101,7 +128,7 @@ def new_network(folder: Path) -> ProvisionedNetwork:
         its_ports = ports[3 * number : 3 * number + 3]
         node = PlannedNode(f"{bank}-1", "127.0.0.1", *its_ports) if its_ports else None
         members.append(PlannedMember(bank, f"Bank {bank.upper()}", node))
-    plan = NetworkPlan("nostrodemo", tuple(members), (PlannedAsset("CZK", 2, "cnb", 10**15),))
+    plan = NetworkPlan("nostrodemo", tuple(members), (PlannedAsset(ASSET, SCALE, "cnb", 10**15),))
     return create_network(plan, folder, PASSPHRASE, keystore_cost=COST)
 
 
@@ -111,6 +138,11 @@ def orders_file(folder: Path, count: int, seed: int) -> Path:
     with path.open("w", encoding="utf-8", newline="") as out:
         write_orders(out, count, seed)
     return path
+
+
+def orders_of(file: Path) -> tuple[Order, ...]:
+    """What the file asks for."""
+    return read_orders(file, LAYOUT).orders
 
 
 def settle(folder: Path, file: Path) -> None:
@@ -134,6 +166,33 @@ def nostro(*arguments: str) -> None:
         raise SystemExit(done.returncode)
 
 
+def audit(folder: Path, node: str, genesis: Path) -> dict[str, Any]:
+    """`nostro audit --json` of a stopped node's store; what it finds wrong ends the demonstration."""
+    command = ["audit", str(folder / "nodes" / node / "data"), "--genesis", str(genesis), "--json"]
+    click.echo(f"   $ nostro {' '.join(command)}\n")
+    done = subprocess.run([sys.executable, "-m", "cli", *command], stdout=subprocess.PIPE, check=False)
+    if done.returncode:
+        raise SystemExit(done.returncode)
+    return dict(json.loads(done.stdout))
+
+
+def check(found: dict[str, Any], orders: Sequence[Order], expected: int | None) -> None:
+    """Show what an audit found, which must be each order once, with its funding, and nothing else.
+
+    `expected` is a total in minor units that somebody knows from elsewhere.
+    """
+    payments, supply = found["checked"]["payments"], found["supply"][ASSET]
+    click.echo(
+        f"   {found['node']}: {found['replayed']:,} blocks replayed, {payments:,} payments, "
+        f"{len(orders):,} of them fundings; {supply} {ASSET} issued and held\n"
+    )
+    total = sum(order.amount for order in orders)
+    if (payments, supply, found["issued"][ASSET]) != (2 * len(orders), *[format_amount(total, SCALE)] * 2):
+        raise SystemExit(f"error: the file has {len(orders):,} orders over {format_amount(total, SCALE)}.")
+    if expected not in (None, total):
+        raise SystemExit(f"error: the orders were to come to {format_amount(expected, SCALE)}, not {supply}.")
+
+
 def settle_while_killing(local: LocalNetwork, folder: Path, file: Path) -> None:
     """Settle, and kill the leader once half of the payments are signed; start it again afterwards."""
     finished = threading.Event()
@@ -149,14 +208,12 @@ def settle_while_killing(local: LocalNetwork, folder: Path, file: Path) -> None:
 def kill_in_the_middle(local: LocalNetwork, file: Path, finished: threading.Event) -> None:
     """Wait for the middle, kill the leader, wait for another, start the first again."""
     journal = local.network.directory / "journals" / f"{file.name}.journal"
-    plan = make_plan(read_orders(file, LAYOUT).orders, batch=file.name, asset="CZK", start_ms=0)
-    middle = len(plan.customers) + len(plan.fundings) + len(plan.payments) // 2
-    while count_signed(journal) < middle:
-        if finished.wait(WATCH_S):
-            return
-    old = asyncio.run(leader(local.network, local.node_ids))
-    if old is None:
-        return
+    plan = make_plan(orders_of(file), batch=file.name, asset=ASSET, start_ms=0)
+    middle = len(plan.customers) + len(plan.payments) + len(plan.payments) // 2
+    wait_for_middle(journal, middle, finished)
+    old = asyncio.run(next_leader(local.network, local.node_ids, None))
+    if finished.is_set():
+        raise SystemExit(TOO_LATE)
     start = time.monotonic()
     local.kill(old)
     interject(f"leader {old} is killed", "red")
@@ -164,6 +221,13 @@ def kill_in_the_middle(local: LocalNetwork, file: Path, finished: threading.Even
     new = asyncio.run(next_leader(local.network, others, old))
     interject(f"{new} leads, {time.monotonic() - start:.1f} s later", "green")
     local.start([old])
+
+
+def wait_for_middle(journal: Path, middle: int, finished: threading.Event) -> None:
+    """Until so many transactions are signed; settling that is over before is no demonstration of a crash."""
+    while count_signed(journal) < middle:
+        if finished.wait(WATCH_S):
+            raise SystemExit(TOO_LATE)
 
 
 def interject(text: str, colour: str) -> None:
@@ -182,15 +246,15 @@ async def leader(network: ProvisionedNetwork, nodes: tuple[str, ...]) -> str | N
     return None
 
 
-async def next_leader(network: ProvisionedNetwork, nodes: tuple[str, ...], old: str) -> str:
-    """The first leader that isn't the old one."""
+async def next_leader(network: ProvisionedNetwork, nodes: tuple[str, ...], old: str | None) -> str:
+    """The first leader that isn't the old one, if there was one."""
     deadline = time.monotonic() + CATCH_UP_S
     while time.monotonic() < deadline:
         found = await leader(network, nodes)
         if found not in (None, old):
             return str(found)
         await asyncio.sleep(WATCH_S)
-    raise LocalNetworkError(f"no new leader within {CATCH_UP_S} s; look at the nodes' logs.")
+    raise LocalNetworkError(f"no leader within {CATCH_UP_S} s; look at the nodes' logs.")
 
 
 async def compare(network: ProvisionedNetwork) -> None:

@@ -18,12 +18,12 @@ from cli.exits import Exit
 from cli.progress import progress
 
 if TYPE_CHECKING:
+    from cli.settle.network_keys import NetworkKeys
     from cli.settle.orders import BadLine, Order, OrderFile
     from cli.settle.plan import Plan
-    from cli.settle.report import Report
+    from cli.settle.report import Report, Unprepared
     from cli.settle.runner import Carried, Runner
     from node.provision import ProvisionedNetwork
-    from wallet.client import Client
     from wallet.network_answers import Asset
 
 DEFAULT_COLUMNS = {
@@ -36,7 +36,7 @@ DEFAULT_COLUMNS = {
     "category": "k_symbol",
 }
 SHOWN_LINES = 20
-"""How many refused orders, and how many bad lines, a person is shown; `--json` has them all."""
+"""How many lines of each sort a person is shown; `--json` has them all."""
 JOURNALS = "journals"
 
 
@@ -105,8 +105,14 @@ def settle(
     """Settle a file of payment orders, playing all its banks and payers.
 
     Needs the folder of a network (--network) with the banks' keys. Opens an account for every payer and
-    payee, funds the payers from the asset's issuer, and pays every order. Run it again after any failure:
-    nothing is ever paid twice.
+    payee, funds every order's payer from the asset's issuer, and pays every order. Run it again after any
+    failure: nothing is ever paid twice.
+
+    A file only grows: new orders go to its end, and lines that were left out may be mended. One of which any
+    other line has changed since an earlier run is refused before anything is sent, and the line is named.
+
+    Ends with 6 while orders are open (run it again), with 3 where the chain refused an order, its accounts
+    or its funding for good.
     """
     network, passphrase = _network(connection, passphrase_file)
     if len(delimiter) != 1:
@@ -142,10 +148,11 @@ async def _settle(
     from cli.settle.journal import Journal
     from cli.settle.network_keys import NetworkKeys
     from cli.settle.orders import OrderFormat, read_orders
-    from cli.settle.plan import make_plan, signing_banks
+    from cli.settle.plan import make_plan
     from cli.settle.report import make_report
     from cli.settle.runner import Runner
     from cli.settle.signing import Desk
+    from cli.settle.unchanged import check_signed
     from ledger.genesis import decode_genesis
     from ledger.keys import parse_address
 
@@ -159,9 +166,9 @@ async def _settle(
         account = parse_address(asset.account, network.name)
         desk = Desk(network.network_id, asset.code, account, keys, time.time_ns() // 1_000_000)
         with Journal(batch.journal, network.network_id, batch.name) as journal:
-            keys.open_banks(signing_banks(plan, journal.envelopes))
+            check_signed(plan, journal.envelopes, desk, asset.scale)
             runner = Runner(client, journal, desk, network.name, asset.scale)
-            carried = await _carry_out(runner, plan, client)
+            carried = await _carry_out(runner, plan, keys)
     return make_report(carried, bad_lines), asset.code, asset.scale
 
 
@@ -192,21 +199,21 @@ def _of_members(file: OrderFile, network: ProvisionedNetwork) -> tuple[list[Orde
     return orders, sorted(bad_lines, key=lambda bad: bad.line)
 
 
-async def _carry_out(runner: Runner, plan: Plan, client: Client) -> Carried:
-    from cli.settle.runner import Carried
+async def _carry_out(runner: Runner, plan: Plan, keys: NetworkKeys) -> Carried:
+    from cli.settle.plan import signing_banks
+    from cli.settle.recall import Recall
+    from cli.settle.runner import Carried, carry_out
     from wallet.client import Freshness
 
     # Linearizable: a node that is catching up would take what an earlier run settled for this run's.
-    start_height = (await client.block("latest", Freshness(strong=True))).height
+    height = (await runner.client.block("latest", Freshness(strong=True))).height
+    recall = Recall(runner.client, runner.desk, runner.network_name, runner.scale, height)
+    signed = runner.journal.envelopes
+    endings = await recall.endings(plan, signed)
+    keys.open_banks(signing_banks(plan, signed.keys() | endings.keys()))
     start = time.monotonic()
-    with progress(f"Opening {len(plan.customers):,} accounts") as report:
-        openings = await runner.open_accounts(plan.customers, report)
-    with progress(f"Funding {len(plan.fundings):,} payers") as report:
-        fundings = await runner.fund(plan.fundings, report)
-    with progress(f"Paying {len(plan.payments):,} orders") as report:
-        payments = await runner.pay(plan.payments, report)
-    seconds = time.monotonic() - start
-    return Carried(plan, start_height, tuple(openings), tuple(fundings), tuple(payments), seconds)
+    await carry_out(runner, plan, endings, progress)
+    return Carried(plan, height, endings, time.monotonic() - start)
 
 
 def _show(report: Report, batch: str, asset: str, scale: int) -> None:
@@ -232,31 +239,59 @@ def _show_human(report: Report, batch: str, asset: str, scale: int) -> None:
         for position in report.positions
     ]
     out.table(("BANK", f"RECEIVED {asset}>", f"PAID {asset}>", f"NET {asset}>"), rows)
-    for bad in report.bad_lines[:SHOWN_LINES]:
-        out.say(f"line {bad.line}: left out: {bad.reason}")
-    for refusal in report.refused[:SHOWN_LINES]:
-        out.say(f"line {refusal.order.line}: refused: {refusal.ending.sentence}")
-    hidden = max(0, len(report.bad_lines) - SHOWN_LINES) + max(0, len(report.refused) - SHOWN_LINES)
-    if hidden:
-        out.say(f"... and {hidden:,} more; --json lists them all.")
+    _show_reasons(report)
     out.say(_summary(report, batch, asset, format_amount(report.amount, scale)))
-    if report.unknown:
-        out.warn(f"{report.unknown:,} orders have no known outcome yet: run the same command again.")
+    if report.withheld:
+        out.warn(
+            f"{len(report.withheld):,} orders were not sent, since the chain refused what they need. "
+            "When its cause is mended, settle these lines in a file of their own."
+        )
+    if report.open:
+        out.warn(
+            f"{len(report.open):,} orders are still open: mend what is told above, if anything, "
+            "and run the same command again."
+        )
+
+
+def _show_reasons(report: Report) -> None:
+    out = output.current()
+    for lines in (
+        [f"line {bad.line}: left out: {bad.reason}" for bad in report.bad_lines],
+        [_unprepared(unprepared) for unprepared in report.unprepared],
+        [f"line {unpaid.order.line}: refused: {unpaid.ending.sentence}" for unpaid in report.refused],
+        [
+            f"line {unpaid.order.line}: open: {unpaid.ending.sentence}"
+            for unpaid in report.open
+            if unpaid.sent
+        ],
+    ):
+        for line in lines[:SHOWN_LINES]:
+            out.say(line)
+        if len(lines) > SHOWN_LINES:
+            out.say(f"... and {len(lines) - SHOWN_LINES:,} more of these; --json lists them all.")
+
+
+def _unprepared(unprepared: Unprepared) -> str:
+    if unprepared.line is not None:
+        return f"line {unprepared.line}: the issuer's funding is not executed: {unprepared.ending.sentence}"
+    customer = unprepared.customer
+    return f"account {customer.name} of {customer.bank} is not open: {unprepared.ending.sentence}"
 
 
 def _summary(report: Report, batch: str, asset: str, amount: str) -> str:
     earlier = f" ({report.settled_earlier:,} of them by an earlier run)" if report.settled_earlier else ""
     return (
         f"{batch}: {report.settled:,} of {report.orders:,} orders settled{earlier}, {amount} {asset}; "
-        f"{len(report.refused):,} refused, {len(report.bad_lines):,} lines left out; "
+        f"{len(report.refused):,} refused, {len(report.withheld):,} not sent, {len(report.open):,} open, "
+        f"{len(report.bad_lines):,} lines left out; "
         f"{report.accounts:,} accounts; {report.seconds:.1f} s."
     )
 
 
 def _exit_code(report: Report) -> Exit:
-    if report.unknown:
+    if report.open:
         return Exit.UNKNOWN
-    if report.refused:
+    if report.refused or report.withheld:
         return Exit.REFUSED
     return Exit.ERROR if report.bad_lines else Exit.DONE
 

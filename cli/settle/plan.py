@@ -1,5 +1,5 @@
-"""What a file of orders becomes: accounts to open, payers to fund, payments to make, each with an id of its
-own.
+"""What a file of orders becomes: accounts to open, and for each order a funding of its payer and a payment,
+each with an id of its own.
 
 Pure: the same orders on the same network give the same ids, so a second run can pay nothing twice. It must
 not know files, keys' secrets or the network.
@@ -18,6 +18,7 @@ ACCOUNTS_BATCH = "accounts"
 """Opening ids derive from the account's name alone: next month's file finds the accounts that this month's
 opened.
 """
+_TIME_BYTES = 6
 
 
 class Purpose(StrEnum):
@@ -44,19 +45,11 @@ class Customer:
 
 
 @dataclass(frozen=True, slots=True)
-class Funding:
-    """What the issuer pays a payer before the payments: the sum of the payer's orders (minor units)."""
-
-    tx_id: bytes
-    customer: Customer
-    amount: int
-
-
-@dataclass(frozen=True, slots=True)
 class Payment:
-    """One order as a transfer between two customers."""
+    """One order as a transfer between two customers, which the issuer funds with one of the same amount."""
 
     tx_id: bytes
+    funding_tx_id: bytes
     order: Order
     payer: Customer
     payee: Customer
@@ -64,10 +57,11 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that a batch does."""
+    """All that a batch does. `start_ms` is the network's genesis time, from which its ids are laid out."""
 
+    batch: str
+    start_ms: int
     customers: tuple[Customer, ...]
-    fundings: tuple[Funding, ...]
     payments: tuple[Payment, ...]
 
 
@@ -76,31 +70,27 @@ def make_plan(orders: Sequence[Order], *, batch: str, asset: str, start_ms: int)
 
     Raises OrderFileError where the orders add up to more than the ledger can count.
     """
-    customers = _customers(orders, asset, start_ms)
-    totals: dict[tuple[str, str], int] = {}
-    first_lines: dict[tuple[str, str], int] = {}
-    for order in orders:
-        key = (order.payer_bank, order.payer)
-        totals[key] = totals.get(key, 0) + order.amount
-        first_lines.setdefault(key, order.line)
-    if sum(totals.values()) > MAX_INTEGER:
+    if sum(order.amount for order in orders) > MAX_INTEGER:
         raise OrderFileError(
             f"The orders add up to more than {MAX_INTEGER:,} minor units.", "Split the file."
         )
-    fundings = tuple(
-        Funding(_tx_id(start_ms, batch, first_lines[key], Purpose.FUND), customers[key], total)
-        for key, total in totals.items()
-    )
+    customers = _customers(orders, asset, start_ms)
     payments = tuple(
         Payment(
             _tx_id(start_ms, batch, order.line, Purpose.PAY),
+            _tx_id(start_ms, batch, order.line, Purpose.FUND),
             order,
             customers[order.payer_bank, order.payer],
             customers[order.payee_bank, order.payee],
         )
         for order in orders
     )
-    return Plan(tuple(customers.values()), fundings, payments)
+    return Plan(batch, start_ms, tuple(customers.values()), payments)
+
+
+def line_of(tx_id: bytes, start_ms: int) -> int:
+    """The line that the id of a funding or payment was laid out from; 0 for an account's opening."""
+    return int.from_bytes(tx_id[:_TIME_BYTES]) - start_ms
 
 
 def signing_banks(plan: Plan, signed: Container[bytes]) -> frozenset[str]:

@@ -1,25 +1,38 @@
-"""What became of a file of orders: settled, refused and why, and each bank's net position.
+"""What became of a file of orders: settled, not paid and why, and each bank's net position.
 
 Pure; it must not know how it is shown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cli.settle.ending import Ending
 from cli.settle.orders import BadLine, Order
-from cli.settle.plan import Payment
-from cli.settle.runner import Carried, Ending
+from cli.settle.plan import Customer, Payment, Plan
+from cli.settle.runner import Carried
 from ledger.amounts import format_amount
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """An order that was not paid, for good."""
+class Unpaid:
+    """An order that is not paid, and why: its own ending, or, where it wasn't `sent`, that of the opening or
+    funding that it needs.
+    """
 
     order: Order
+    ending: Ending
+    sent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unprepared:
+    """An account that is not open, or an order (by its line) whose payer is not funded."""
+
+    customer: Customer
+    line: int | None
     ending: Ending
 
 
@@ -39,14 +52,20 @@ class NetPosition:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The sums of a run over a file."""
+    """The sums of a run over a file.
+
+    An order is settled; or refused: the chain refused its payment; or withheld: it refused what the payment
+    needs, so it was not sent; or open: the chain has decided nothing yet.
+    """
 
     orders: int
     settled: int
     settled_earlier: int
     amount: int
-    refused: tuple[Refusal, ...]
-    unknown: int
+    refused: tuple[Unpaid, ...]
+    withheld: tuple[Unpaid, ...]
+    open: tuple[Unpaid, ...]
+    unprepared: tuple[Unprepared, ...]
     bad_lines: tuple[BadLine, ...]
     positions: tuple[NetPosition, ...]
     accounts: int
@@ -55,22 +74,46 @@ class Report:
 
 def make_report(carried: Carried, bad_lines: Iterable[BadLine]) -> Report:
     """The report of a run; a payment counts as settled earlier where its block was there before the run."""
-    pairs = list(zip(carried.plan.payments, carried.payments, strict=True))
-    settled = [(payment, ending) for payment, ending in pairs if ending.executed]
-    earlier = sum(1 for _, ending in settled if (ending.height or 0) <= carried.start_height)
-    known = [(payment, ending) for payment, ending in pairs if ending.outcome is not None]
+    plan, endings = carried.plan, carried.endings
+    unpaid = [_unpaid(payment, endings) for payment in plan.payments]
+    settled = [payment for payment, why in zip(plan.payments, unpaid, strict=True) if why is None]
+    heights = [endings[payment.tx_id].height or 0 for payment in settled]
+    decided = [why for why in unpaid if why is not None and why.ending.decided]
     return Report(
-        orders=len(pairs),
+        orders=len(plan.payments),
         settled=len(settled),
-        settled_earlier=earlier,
-        amount=sum(payment.order.amount for payment, _ in settled),
-        refused=tuple(Refusal(payment.order, ending) for payment, ending in known if not ending.executed),
-        unknown=len(pairs) - len(known),
+        settled_earlier=sum(1 for height in heights if height <= carried.start_height),
+        amount=sum(payment.order.amount for payment in settled),
+        refused=tuple(why for why in decided if why.sent),
+        withheld=tuple(why for why in decided if not why.sent),
+        open=tuple(why for why in unpaid if why is not None and not why.ending.decided),
+        unprepared=tuple(_unprepared(plan, endings)),
         bad_lines=tuple(bad_lines),
-        positions=net_positions(payment for payment, _ in settled),
-        accounts=sum(1 for ending in carried.openings if ending.executed),
+        positions=net_positions(settled),
+        accounts=sum(1 for customer in plan.customers if endings[customer.opening_tx_id].executed),
         seconds=carried.seconds,
     )
+
+
+def _unpaid(payment: Payment, endings: Mapping[bytes, Ending]) -> Unpaid | None:
+    """Why an order is not paid; None where it is."""
+    own = endings.get(payment.tx_id)
+    if own is not None:
+        return None if own.executed else Unpaid(payment.order, own, sent=True)
+    needed = (payment.payer.opening_tx_id, payment.payee.opening_tx_id, payment.funding_tx_id)
+    missing = (endings[tx_id] for tx_id in needed if not endings[tx_id].executed)
+    return Unpaid(payment.order, next(missing), sent=False)
+
+
+def _unprepared(plan: Plan, endings: Mapping[bytes, Ending]) -> Iterator[Unprepared]:
+    for customer in plan.customers:
+        ending = endings[customer.opening_tx_id]
+        if not ending.executed:
+            yield Unprepared(customer, None, ending)
+    for payment in plan.payments:
+        funding = endings.get(payment.funding_tx_id)
+        if funding is not None and not funding.executed:
+            yield Unprepared(payment.payer, payment.order.line, funding)
 
 
 def net_positions(payments: Iterable[Payment]) -> tuple[NetPosition, ...]:
@@ -99,8 +142,10 @@ def to_document(report: Report, batch: str, asset: str, scale: int) -> dict[str,
         "settled": report.settled,
         "settled_earlier": report.settled_earlier,
         "amount": format_amount(report.amount, scale),
-        "refused": [_refusal(refusal) for refusal in report.refused],
-        "unknown": report.unknown,
+        "refused": [_unpaid_form(unpaid) for unpaid in report.refused],
+        "withheld": [_unpaid_form(unpaid) for unpaid in report.withheld],
+        "open": [_unpaid_form(unpaid) for unpaid in report.open],
+        "unprepared": [_unprepared_form(unprepared) for unprepared in report.unprepared],
         "bad_lines": [{"line": bad.line, "reason": bad.reason} for bad in report.bad_lines],
         "net_positions": [
             {
@@ -116,12 +161,24 @@ def to_document(report: Report, batch: str, asset: str, scale: int) -> dict[str,
     }
 
 
-def _refusal(refusal: Refusal) -> dict[str, Any]:
-    outcome = refusal.ending.outcome
+def _unpaid_form(unpaid: Unpaid) -> dict[str, Any]:
+    order = unpaid.order
+    return {"line": order.line, "order": order.order, "sent": unpaid.sent, **_ending_form(unpaid.ending)}
+
+
+def _unprepared_form(unprepared: Unprepared) -> dict[str, Any]:
     return {
-        "line": refusal.order.line,
-        "order": refusal.order.order,
-        "outcome": None if outcome is None else outcome.name.lower(),
-        "decided_by": refusal.ending.decided_by,
-        "sentence": refusal.ending.sentence,
+        "what": "opening" if unprepared.line is None else "funding",
+        "line": unprepared.line,
+        "bank": unprepared.customer.bank,
+        "account": unprepared.customer.name,
+        **_ending_form(unprepared.ending),
+    }
+
+
+def _ending_form(ending: Ending) -> dict[str, Any]:
+    return {
+        "outcome": None if ending.outcome is None else ending.outcome.name.lower(),
+        "decided_by": ending.decided_by,
+        "sentence": ending.sentence,
     }

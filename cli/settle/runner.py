@@ -1,6 +1,6 @@
 """Carries a plan out on a network: signs, journals, submits, and keeps what became of every order.
 
-Three phases, each ended before the next begins: accounts, funding, payments. It must not know the command
+Three phases, each ended before the next begins: accounts, fundings, payments. It must not know the command
 line.
 """
 
@@ -8,54 +8,41 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from cli.settle.ending import BY_CHAIN, Ending, answered, find
 from cli.settle.journal import Journal
-from cli.settle.plan import Customer, Funding, Payment, Plan
+from cli.settle.plan import Customer, Payment, Plan
 from cli.settle.signing import Desk
-from ledger.amounts import format_amount
+from cli.settle.terms import Terms, told_terms
 from ledger.keys import address
 from ledger.outcome import Outcome
 from wallet.answers import Answer
 from wallet.client import Client
-from wallet.ids import format_tx_id
-from wallet.replies import NotFound
 
 CHUNK_ENVELOPES = 250
 CHUNKS_IN_FLIGHT = 4
 SUBMIT_TIMEOUT_MS = 60_000
 
 Progress = Callable[[int, int], None]
+Shown = Callable[[str], AbstractContextManager[Progress]]
+Endings = dict[bytes, Ending]
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """One transaction to be carried out.
 
-    `sign` makes its envelope; `matches` says whether a transaction that the chain already has under this id,
-    in its JSON form, does the same.
+    `author` is an address or a member's id; `sign` makes its envelope; `matches` says whether a transaction
+    that the chain already has under this id, in its JSON form, does the same.
     """
 
     tx_id: bytes
-    author: bytes | str
+    author: str
     sign: Callable[[], bytes]
     matches: Callable[[Mapping[str, Any]], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """What became of one item: an outcome with who decided it and where, or None for not known yet."""
-
-    outcome: Outcome | None
-    sentence: str
-    decided_by: str | None = None
-    height: int | None = None
-
-    @property
-    def executed(self) -> bool:
-        """Whether it did what it was to do."""
-        return self.outcome is Outcome.EXECUTED
 
 
 @dataclass(slots=True)
@@ -69,15 +56,15 @@ class Runner:
     scale: int
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CHUNKS_IN_FLIGHT))
 
-    async def open_accounts(self, customers: Sequence[Customer], progress: Progress) -> list[Ending]:
+    async def open_accounts(self, customers: Sequence[Customer], progress: Progress) -> Endings:
         """Open every customer's account that isn't open."""
         return await self._carry_out([self._opening(customer) for customer in customers], progress)
 
-    async def fund(self, fundings: Sequence[Funding], progress: Progress) -> list[Ending]:
-        """Pay every payer, out of issuance, what its orders come to."""
-        return await self._carry_out([self._funding(funding) for funding in fundings], progress)
+    async def fund(self, payments: Sequence[Payment], progress: Progress) -> Endings:
+        """Pay the payer of every order, out of issuance, what the order comes to."""
+        return await self._carry_out([self._funding(payment) for payment in payments], progress)
 
-    async def pay(self, payments: Sequence[Payment], progress: Progress) -> list[Ending]:
+    async def pay(self, payments: Sequence[Payment], progress: Progress) -> Endings:
         """Pay every order."""
         return await self._carry_out([self._payment(payment) for payment in payments], progress)
 
@@ -89,42 +76,29 @@ class Runner:
             lambda form: form["kind"] == "open_account" and form["body"]["asset"] == self.desk.asset,
         )
 
-    def _funding(self, funding: Funding) -> Item:
-        return Item(
-            funding.tx_id,
-            self.desk.issuance,
-            lambda: self.desk.funding(funding),
-            self._transfer_of(funding.customer, funding.amount),
-        )
+    def _funding(self, payment: Payment) -> Item:
+        terms = self.desk.funding_terms(payment)
+        return self._transfer(payment.funding_tx_id, terms, lambda: self.desk.funding(payment))
 
     def _payment(self, payment: Payment) -> Item:
-        return Item(
-            payment.tx_id,
-            payment.payer.account,
-            lambda: self.desk.payment(payment),
-            self._transfer_of(payment.payee, payment.order.amount),
-        )
+        terms = self.desk.payment_terms(payment)
+        return self._transfer(payment.tx_id, terms, lambda: self.desk.payment(payment))
 
-    def _transfer_of(self, payee: Customer, amount: int) -> Callable[[Mapping[str, Any]], bool]:
+    def _transfer(self, tx_id: bytes, terms: Terms, sign: Callable[[], bytes]) -> Item:
         def matches(form: Mapping[str, Any]) -> bool:
-            wanted = {
-                "credit": address(self.network_name, payee.account),
-                "asset": self.desk.asset,
-                "amount": format_amount(amount, self.scale),
-            }
-            return bool(form["kind"] == "transfer" and wanted.items() <= form["body"].items())
+            return told_terms(form, self.network_name, self.desk.asset, self.scale) == terms
 
-        return matches
+        return Item(tx_id, address(self.network_name, terms.author), sign, matches)
 
-    async def _carry_out(self, items: Sequence[Item], progress: Progress) -> list[Ending]:
-        endings: list[Ending | None] = [None] * len(items)
+    async def _carry_out(self, items: Sequence[Item], progress: Progress) -> Endings:
+        endings: Endings = {}
         done = 0
 
         async def chunk(start: int) -> None:
             nonlocal done
             part = items[start : start + CHUNK_ENVELOPES]
             async with self._slots:
-                endings[start : start + len(part)] = await self._chunk(part)
+                endings.update(zip((item.tx_id for item in part), await self._chunk(part), strict=True))
             done += len(part)
             progress(done, len(items))
 
@@ -132,7 +106,7 @@ class Runner:
         async with asyncio.TaskGroup() as group:
             for start in range(0, len(items), CHUNK_ENVELOPES):
                 group.create_task(chunk(start))
-        return [ending for ending in endings if ending is not None]
+        return endings
 
     async def _chunk(self, items: Sequence[Item]) -> list[Ending]:
         endings = await self._submit(items)
@@ -155,34 +129,46 @@ class Runner:
         self.journal.append((item.tx_id, item.sign()) for item in items)
 
     async def _ending(self, item: Item, answer: Answer) -> Ending:
-        if answer.outcome is None or answer.status in ("pending", "unknown"):
-            return Ending(None, "The outcome is not known yet.")
-        outcome = Outcome(answer.outcome.number)
-        if outcome is Outcome.ID_USED_WITH_OTHER_CONTENT:
-            return await self._earlier(item, answer.outcome.sentence)
-        return Ending(outcome, answer.outcome.sentence, answer.decided_by, answer.height)
+        ending = answered(answer)
+        if ending.outcome is Outcome.ID_USED_WITH_OTHER_CONTENT:
+            return await self._earlier(item, ending)
+        return ending
 
-    async def _earlier(self, item: Item, sentence: str) -> Ending:
+    async def _earlier(self, item: Item, refusal: Ending) -> Ending:
         """The id is taken by other signed bytes: perhaps the same transaction, its journal lost since."""
-        author = item.author if isinstance(item.author, str) else address(self.network_name, item.author)
-        try:
-            payment = await self.client.payment(format_tx_id(item.tx_id), author)
-        except NotFound:
+        found = await find(self.client, item.tx_id, item.author)
+        if found is None:
             return Ending(None, "Other bytes with this id are on their way.")
-        if payment.outcome is None:
-            return Ending(None, "The outcome is not known yet.")
-        if not item.matches(payment.envelope):
-            return Ending(Outcome.ID_USED_WITH_OTHER_CONTENT, sentence, "chain", payment.height)
-        return Ending(Outcome(payment.outcome.number), payment.outcome.sentence, "chain", payment.height)
+        if not item.matches(found.form):
+            return replace(refusal, decided_by=BY_CHAIN, height=found.ending.height)
+        return found.ending
 
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """How a plan went, item by item, and the height that the network had before it began."""
+    """How a plan went: the endings, by id, of what was sent or found; the network's height before that."""
 
     plan: Plan
     start_height: int
-    openings: tuple[Ending, ...]
-    fundings: tuple[Ending, ...]
-    payments: tuple[Ending, ...]
+    endings: Mapping[bytes, Ending]
     seconds: float
+
+
+async def carry_out(runner: Runner, plan: Plan, endings: Endings, shown: Shown) -> None:
+    """Sends what `endings` doesn't have yet, in three phases, each for what the one before made ready.
+
+    An order whose accounts aren't open isn't funded, and one that isn't funded isn't paid.
+    """
+
+    def executed(*tx_ids: bytes) -> bool:
+        return all(tx_id in endings and endings[tx_id].executed for tx_id in tx_ids)
+
+    with shown(f"Opening {len(plan.customers):,} accounts") as progress:
+        endings.update(await runner.open_accounts(plan.customers, progress))
+    orders = [p for p in plan.payments if executed(p.payer.opening_tx_id, p.payee.opening_tx_id)]
+    fundings = [payment for payment in orders if payment.funding_tx_id not in endings]
+    with shown(f"Funding {len(fundings):,} orders") as progress:
+        endings.update(await runner.fund(fundings, progress))
+    payments = [p for p in orders if executed(p.funding_tx_id) and p.tx_id not in endings]
+    with shown(f"Paying {len(payments):,} orders") as progress:
+        endings.update(await runner.pay(payments, progress))

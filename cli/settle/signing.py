@@ -8,7 +8,8 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-from cli.settle.plan import Customer, Funding, Payment
+from cli.settle.plan import Customer, Payment
+from cli.settle.terms import Terms
 from ledger.bodies import Body, Kind, OpenAccount, Transfer
 from ledger.envelope import build_payload, encode_envelope, signing_hash
 from ledger.keys import public_bytes, sign
@@ -58,16 +59,26 @@ class Desk:
         teller = self.keys.bank(customer.bank).teller
         return self._signed(customer.opening_tx_id, customer.bank.encode(), Kind.OPEN_ACCOUNT, body, teller)
 
-    def funding(self, funding: Funding) -> bytes:
-        """The envelope with which the issuer funds a payer."""
-        body = Transfer(funding.customer.account, self.asset, funding.amount)
-        return self._signed(funding.tx_id, self.issuance, Kind.TRANSFER, body, self.keys.issuance())
+    def funding_terms(self, payment: Payment) -> Terms:
+        """What the issuer's funding of an order does."""
+        return Terms(self.issuance, payment.payer.account, self.asset, payment.order.amount)
+
+    def payment_terms(self, payment: Payment) -> Terms:
+        """What the payment of an order does."""
+        return Terms(payment.payer.account, payment.payee.account, self.asset, payment.order.amount)
+
+    def funding(self, payment: Payment) -> bytes:
+        """The envelope with which the issuer funds an order's payer."""
+        return self._transfer(payment.funding_tx_id, self.funding_terms(payment), self.keys.issuance())
 
     def payment(self, payment: Payment) -> bytes:
         """The envelope with which a payer pays an order."""
-        body = Transfer(payment.payee.account, self.asset, payment.order.amount)
         key = self._customer_key(payment.payer)
-        return self._signed(payment.tx_id, payment.payer.account, Kind.TRANSFER, body, key)
+        return self._transfer(payment.tx_id, self.payment_terms(payment), key)
+
+    def _transfer(self, tx_id: bytes, terms: Terms, key: EllipticCurvePrivateKey) -> bytes:
+        body = Transfer(terms.credit, terms.asset, terms.amount)
+        return self._signed(tx_id, terms.author, Kind.TRANSFER, body, key)
 
     def _customer_key(self, customer: Customer) -> EllipticCurvePrivateKey:
         key = self._customer_keys.get(customer.account)

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +23,19 @@ from node.local import LocalNetwork, free_node_ports
 from node.plan import NetworkPlan, PlannedAsset, PlannedMember, PlannedNode
 from node.provision import create_network
 from tests.integration.harness import PASSPHRASE, QUICK
+from tests.integration.order_files import accounts_and_fundings, after, net_of_banks, posted, total, written
 from wallet.keystore_file import LEAST_SCRYPT_N, ScryptCost
 
 pytestmark = pytest.mark.processes
 ORDERS = 400
 NODES = 3
+ROWS = ("1;81;AB;85;10.00;", "2;81;CD;86;20.00;", "3;82;AB;85;30.00;")
+NEW_ROW = "4;83;EF;87;40.00;"
 DEADLINE_S = 60.0
 
 
-@pytest.fixture(scope="module")
-def banks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNetwork]:
+@contextmanager
+def new_banks(folder: Path) -> Iterator[LocalNetwork]:
     """A network of the generator's banks, of which three run a node; a central bank issues without one."""
     ports = free_node_ports(NODES)
     members = [PlannedMember("cnb", "Central bank")]
@@ -40,11 +45,17 @@ def banks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNetwork]:
         members.append(PlannedMember(bank, bank.upper(), node))
     asset = PlannedAsset("CZK", 2, "cnb", 10**15)
     plan = NetworkPlan("nostrotest", tuple(members), (asset,), timing=QUICK)
-    folder = tmp_path_factory.mktemp("settle") / "net"
     cost = ScryptCost(n=LEAST_SCRYPT_N)
     with LocalNetwork(create_network(plan, folder, PASSPHRASE, keystore_cost=cost)) as local:
         local.start()
         asyncio.run(local.ready())
+        yield local
+
+
+@pytest.fixture(scope="module")
+def banks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNetwork]:
+    """Banks that all tests here share, so what a test expects of the chain is what it adds to it."""
+    with new_banks(tmp_path_factory.mktemp("settle") / "net") as local:
         yield local
 
 
@@ -73,93 +84,147 @@ def generated(path: Path, seed: int) -> Path:
 
 def balance_sheet(report: dict[str, Any]) -> tuple[Any, ...]:
     """What must be equal however often a file is settled."""
-    return report["settled"], report["amount"], report["net_positions"], report["refused"]
+    return report["settled"], report["amount"], report["net_positions"], report["refused"], report["open"]
 
 
 def test_a_file_settles_once_however_often_it_is_sent(banks: LocalNetwork, tmp_path: Path) -> None:
-    """All orders settle; a second run, and a third whose journal is lost, report the same and pay nothing."""
+    """All orders settle; a second run, and a third whose journal is lost, report the same and pay nothing.
+
+    The chain's accounts have what the file says, once.
+    """
     file = generated(tmp_path / "twice.csv", seed=11)
     journal = tmp_path / "twice.journal"
+    wanted = after(posted(banks, file), file)
     code, first = settle(banks, file, "--journal", str(journal))
     assert (code, first["settled"], first["settled_earlier"]) == (Exit.DONE, ORDERS, 0)
-    nets = [float(position["net"]) for position in first["net_positions"]]
-    assert round(sum(nets), 2) == 0
+    assert Decimal(first["amount"]) == total(file)
+    assert {row["bank"]: Decimal(row["net"]) for row in first["net_positions"]} == net_of_banks(file)
+    assert posted(banks, file) == wanted
 
     code, second = settle(banks, file, "--journal", str(journal))
     assert (code, second["settled_earlier"]) == (Exit.DONE, ORDERS)
     assert balance_sheet(second) == balance_sheet(first)
+    assert posted(banks, file) == wanted
 
     journal.unlink()
     code, third = settle(banks, file, "--journal", str(journal))
     assert (code, third["settled_earlier"]) == (Exit.DONE, ORDERS)
     assert balance_sheet(third) == balance_sheet(first)
+    assert posted(banks, file) == wanted
 
 
 def test_a_run_killed_in_the_middle_goes_on_and_pays_nothing_twice(
     banks: LocalNetwork, tmp_path: Path
 ) -> None:
-    """kill -9 while payments are being signed and sent; the next run settles the rest."""
+    """kill -9 while payments are being signed and sent; the next run settles the rest.
+
+    The chain's accounts have what the file says, once.
+    """
     file = generated(tmp_path / "killed.csv", seed=12)
     journal = tmp_path / "killed.journal"
     options = ("--journal", str(journal))
+    wanted = after(posted(banks, file), file)
     with subprocess.Popen(
         command(banks, file, *options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT
     ) as run:
         deadline = time.monotonic() + DEADLINE_S
-        while count_signed(journal) < ORDERS and run.poll() is None:
+        while count_signed(journal) <= accounts_and_fundings(file) and run.poll() is None:
             assert time.monotonic() < deadline
         run.kill()
     assert run.returncode < 0
     code, report = settle(banks, file, *options)
-    assert (code, report["settled"], report["unknown"]) == (Exit.DONE, ORDERS, 0)
+    assert (code, report["settled"], report["open"]) == (Exit.DONE, ORDERS, [])
     code, again = settle(banks, file, *options)
     assert (code, again["settled_earlier"]) == (Exit.DONE, ORDERS)
     assert balance_sheet(again) == balance_sheet(report)
+    assert posted(banks, file) == wanted
 
 
 def test_bad_lines_are_named_and_the_rest_settles(banks: LocalNetwork, tmp_path: Path) -> None:
-    """A corrupt line and a bank that is no member are told by line number; the exit code says so."""
+    """A corrupt line and a bank that is no member are told by line number; the exit code says so.
+
+    Mended, they are paid, and the others are not paid again.
+    """
     file = tmp_path / "bad.csv"
-    file.write_text(
-        'order_id;account_id;bank_to;account_to;amount;k_symbol\n1;1;AB;5;10.00;""\n'
-        '2;1;AB;5;ten;""\n3;1;ZZ;5;10.00;""\n4;2;CD;6;0.01;""\n'
-    )
-    code, report = settle(banks, file)
+    bad = [*ROWS[:1], "2;1;AB;5;ten;", "3;1;ZZ;5;10.00;", *ROWS[2:], "5;1;AB;5;1;000.00;SIPO"]
+    code, report = settle(banks, written(file, *bad))
     assert code == Exit.ERROR
-    assert (report["orders"], report["settled"], report["amount"]) == (2, 2, "10.01")
-    assert [bad["line"] for bad in report["bad_lines"]] == [3, 4]
+    assert (report["orders"], report["settled"], report["amount"]) == (2, 2, "40.00")
+    assert [bad["line"] for bad in report["bad_lines"]] == [3, 4, 6]
     assert "'zz'" in report["bad_lines"][1]["reason"]
+    mended = [*ROWS[:1], "2;1;AB;5;7.00;", "3;1;AB;5;10.00;", *ROWS[2:]]
+    code, report = settle(banks, written(file, *mended))
+    assert (code, report["settled"], report["settled_earlier"], report["amount"]) == (0, 4, 2, "57.00")
+
+
+def test_a_file_that_was_changed_since_is_refused_before_anything_is_paid(
+    banks: LocalNetwork, tmp_path: Path
+) -> None:
+    """The line is named and the chain stays as it was, by the journal and, once that is lost, by the chain.
+
+    Restored, with a new line at its end, the file goes on.
+    """
+    file, journal = written(tmp_path / "changed.csv", *ROWS), tmp_path / "journal"
+    options = ("--journal", str(journal))
+    assert settle(banks, file, *options)[0] == Exit.DONE
+    whole = written(tmp_path / "all.csv", *ROWS, NEW_ROW)
+    before = posted(banks, whole)
+    edited = (ROWS[0].replace("10.00", "99.00"), *ROWS[1:])
+    for lost in (False, True):
+        if lost:
+            journal.unlink()
+        for rows, line in ((edited, 2), ((NEW_ROW, *ROWS), 2), ((*ROWS[:2], NEW_ROW, ROWS[2]), 4)):
+            code, refused = settle(banks, written(file, *rows), *options)
+            assert code == Exit.REFUSED
+            assert f"Line {line} is not what it was" in refused["error"]["message"]
+            assert "--batch NAME" in refused["error"]["remedy"]
+    assert posted(banks, whole) == before
+
+    code, report = settle(banks, written(file, *ROWS, NEW_ROW), *options)
+    assert (code, report["settled"], report["settled_earlier"]) == (Exit.DONE, 4, 3)
+    assert posted(banks, whole) == after(before, written(file, NEW_ROW))
 
 
 def test_another_file_under_a_used_name_is_refused_not_paid(banks: LocalNetwork, tmp_path: Path) -> None:
-    """Other content under the same batch, row and purpose conflicts; a batch of its own pays."""
-    file = tmp_path / "name.csv"
-    header = "order_id;account_id;bank_to;account_to;amount;k_symbol\n"
-    file.write_text(header + "1;71;AB;75;10.00;\n")
+    """Though the first one's journal is gone; a batch of its own pays."""
+    file = written(tmp_path / "name.csv", "1;71;AB;75;10.00;")
     assert settle(banks, file)[0] == Exit.DONE
-    file.write_text(header + "1;71;AB;75;11.00;\n")
     (banks.network.directory / "journals" / "name.csv.journal").unlink()
-    code, report = settle(banks, file)
-    assert (code, report["settled"]) == (Exit.REFUSED, 0)
-    assert report["refused"][0]["outcome"] == "id_used_with_other_content"
+    written(file, "1;72;CD;76;11.00;")
+    wanted = after(posted(banks, file), file)
+    code, refused = settle(banks, file)
+    assert (code, refused["error"]["exit_code"]) == (Exit.REFUSED, Exit.REFUSED)
     code, report = settle(banks, file, "--batch", "another")
     assert (code, report["settled"], report["amount"]) == (Exit.DONE, 1, "11.00")
+    assert posted(banks, file) == wanted
 
 
-def test_the_audit_confirms_it_from_a_nodes_store(banks: LocalNetwork, tmp_path: Path) -> None:
-    """Offline, from a stopped node's store: clean, with the supply and the positions that were reported."""
+def test_the_audit_confirms_it_from_every_nodes_store(tmp_path: Path) -> None:
+    """Offline, from each of three stopped nodes' stores: clean, and the same as was reported.
+
+    All that was issued and is held is what the file comes to, each bank's position is the reported one, and
+    each order is two transfers.
+    """
     file = generated(tmp_path / "audited.csv", seed=13)
-    assert settle(banks, file)[0] == Exit.DONE
-    node = banks.network.nodes[0].id
-    store = banks.network.config(node).parent / "data"
-    audit = [sys.executable, "-m", "cli", "audit", str(store), "--json", "--workers", "2"]
-    try:
-        assert set(banks.stop().values()) == {0}
-        done = subprocess.run(
-            [*audit, "--genesis", str(banks.network.genesis)], capture_output=True, check=False
-        )
-    finally:
-        banks.start()
-        asyncio.run(banks.ready())
+    with new_banks(tmp_path / "net") as local:
+        code, report = settle(local, file)
+        assert code == Exit.DONE
+        assert settle(local, file)[1]["settled_earlier"] == ORDERS
+        assert set(local.stop().values()) == {0}
+        audits = [audited(local, node.id) for node in local.network.nodes]
+    assert len(audits) == NODES
+    for audit in audits:
+        assert audit["clean"] is True
+        assert audit["issued"] == audit["supply"] == {"CZK": report["amount"]} == {"CZK": str(total(file))}
+        assert audit["net_positions"] == {"CZK": {row["bank"]: row["net"] for row in report["net_positions"]}}
+        assert audit["checked"]["payments"] == 2 * ORDERS
+
+
+def audited(local: LocalNetwork, node: str) -> dict[str, Any]:
+    """What `nostro audit` says of a stopped node's store."""
+    store = local.network.config(node).parent / "data"
+    genesis = str(local.network.genesis)
+    arguments = ["audit", str(store), "--json", "--workers", "2", "--genesis", genesis]
+    done = subprocess.run([sys.executable, "-m", "cli", *arguments], capture_output=True, check=False)
     assert done.returncode == Exit.DONE, done.stderr.decode()
-    assert json.loads(done.stdout)["clean"] is True
+    return dict(json.loads(done.stdout))
