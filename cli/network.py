@@ -14,6 +14,7 @@ from cli import output
 from cli.errors import CommandError
 from cli.exits import Exit
 from cli.lazy import LazyCommand, LazyGroup
+from cli.progress import progress
 from cli.wallet_files import ask_passphrase, read_passphrase
 
 if TYPE_CHECKING:
@@ -112,7 +113,9 @@ def new(folder: Path, passphrase_file: Path | None, **options: Any) -> None:
         passphrase = (
             given if given is not None else ask_passphrase("Passphrase of the new keystores", confirm=True)
         )
-    show_network(create_network(plan, folder, passphrase))
+    with progress("keystores written") as tell:
+        made = create_network(plan, folder, passphrase, progress=tell)
+    show_network(made)
 
 
 def make_plan(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,11 +115,17 @@ class ProvisionedNetwork:
 
 
 def create_network(
-    plan: NetworkPlan, directory: Path, passphrase: str, *, keystore_cost: ScryptCost = DEFAULT_COST
+    plan: NetworkPlan,
+    directory: Path,
+    passphrase: str,
+    *,
+    keystore_cost: ScryptCost = DEFAULT_COST,
+    progress: Callable[[int, int], None] = lambda written, total: None,
 ) -> ProvisionedNetwork:
     """Write a whole network under `directory`, which must not exist or be empty; all of it or nothing.
 
-    `passphrase` opens every member's keystore until its bank changes it. Raises PlanError, ProvisionError.
+    `passphrase` opens every member's keystore until its bank changes it; `progress(written, total)` counts
+    the keystores, for theirs is the time that it takes. Raises PlanError, ProvisionError.
     """
     check_plan(plan)
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
@@ -127,7 +134,7 @@ def create_network(
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True, mode=0o700)
-        _write_network(plan, partial, passphrase, keystore_cost)
+        _write_network(plan, partial, passphrase, keystore_cost, progress)
         partial.rename(directory)
     except OSError as error:
         raise ProvisionError(
@@ -158,7 +165,13 @@ def load_network(directory: Path) -> ProvisionedNetwork:
     )
 
 
-def _write_network(plan: NetworkPlan, folder: Path, passphrase: str, cost: ScryptCost) -> None:
+def _write_network(
+    plan: NetworkPlan,
+    folder: Path,
+    passphrase: str,
+    cost: ScryptCost,
+    progress: Callable[[int, int], None],
+) -> None:
     now = datetime.datetime.now(datetime.UTC)
     member_keys = {member.id: _member_keys(plan, member) for member in plan.members}
     node_keys = {node.id: _new_key(plan, f"node/{node.id}") for _, node in plan.nodes}
@@ -173,10 +186,11 @@ def _write_network(plan: NetworkPlan, folder: Path, passphrase: str, cost: Scryp
     for member, node in plan.nodes:
         place, config = folder / "nodes" / node.id, _config(plan, member, node)
         write_node(place, plan.name, node, node_keys[node.id], genesis, ca, now, config)
-    for member in plan.members:
+    for number, member in enumerate(plan.members, start=1):
         target = folder / "members" / member.id
         _write_member(plan, target, member, genesis, ca, now)
         create_keystore(target / "keystore.json", passphrase, cost).add_all(member_keys[member.id])
+        progress(number, len(plan.members))
     (folder / SUMMARY_FILE).write_bytes(_summary(plan, genesis))
 
 

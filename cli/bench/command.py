@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import output
+from cli.progress import progress
 
 if TYPE_CHECKING:
     from cli.bench.run import Figures, Settings
@@ -76,8 +77,10 @@ def _measured(folder: Path, settings: Settings) -> Figures:
 
     plan = plan_network(nodes=settings.nodes, ports=free_node_ports(settings.nodes))
     out = output.current()
+    with progress("keystores written") as tell:
+        network = create_network(plan, folder, PASSPHRASE, progress=tell)
     out.say(f"starting {settings.nodes} nodes")
-    with LocalNetwork(create_network(plan, folder, PASSPHRASE)) as local:
+    with LocalNetwork(network) as local:
         local.start()
         return asyncio.run(_run(local, settings))
 

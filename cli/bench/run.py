@@ -18,6 +18,7 @@ from cli.bench.measure import Latency, VerifyCost, cpu_seconds, latency, rss_byt
 from cli.bench.pace import open_loop
 from cli.errors import CommandError
 from cli.exits import Exit
+from cli.progress import progress
 from node.local import LocalNetwork
 from wallet.answers import Answer
 from wallet.client import Client
@@ -94,7 +95,8 @@ class Bench:
         cost = VerifyCost(settings.accounts)
         verify_us = [cost.sample_us()]
         self._say(f"opening and funding {settings.accounts:,} accounts")
-        load = await open_load(network, passphrase, settings.accounts, clients[leader], lambda _d, _t: None)
+        with progress("accounts opened, then funded") as tell:
+            load = await open_load(network, passphrase, settings.accounts, clients[leader], tell)
         self._say(f"one payment at a time, {settings.latency_payments:,} times")
         one = await self._one_at_a_time(load, clients[leader])
         verify_us.append(cost.sample_us())
@@ -113,46 +115,59 @@ class Bench:
         client = Client([url], ca_file=self._local.network.ca)
         return await self._stack.enter_async_context(client)
 
-    def _envelopes(self, load: Load, count: int) -> list[bytes]:
-        first, self._next = self._next, self._next + count
-        return load.envelopes(first, count)
+    def _signed(self, load: Load, count: int, group: int) -> list[list[bytes]]:
+        """The next `count` payments, in groups of so many."""
+        groups = []
+        with progress("payments signed") as tell:
+            for done in range(0, count, group):
+                size = min(group, count - done)
+                groups.append(load.envelopes(self._next, size))
+                self._next += size
+                tell(done + size, count)
+        return groups
 
     async def _one_at_a_time(self, load: Load, client: Client) -> Latency:
         samples = []
-        for envelope in self._envelopes(load, self._settings.latency_payments):
-            start = time.perf_counter()
-            answer = await client.submit(envelope, "executed", SUBMIT_TIMEOUT_MS)
-            samples.append((time.perf_counter() - start) * 1e3)
-            _check(answer)
+        groups = self._signed(load, self._settings.latency_payments, 1)
+        with progress("payments one at a time") as tell:
+            for (envelope,) in groups:
+                start = time.perf_counter()
+                answer = await client.submit(envelope, "executed", SUBMIT_TIMEOUT_MS)
+                samples.append((time.perf_counter() - start) * 1e3)
+                _check(answer)
+                tell(len(samples), len(groups))
         return latency(samples)
 
     async def _throughput(self, load: Load, clients: dict[str, Client]) -> Throughput:
         """A closed loop: `in_flight` requests of `batch` payments each, shared out among the nodes."""
-        envelopes = self._envelopes(load, self._settings.payments)
-        size = self._settings.batch
-        batches = iter([envelopes[at : at + size] for at in range(0, len(envelopes), size)])
-        highest = 0
+        count = self._settings.payments
+        batches = iter(self._signed(load, count, self._settings.batch))
+        highest = executed = 0
 
-        async def sender(client: Client) -> None:
-            nonlocal highest
+        async def sender(client: Client, tell: Callable[[int, int], None]) -> None:
+            nonlocal highest, executed
             for batch in batches:
                 for answer in await client.submit_batch(batch, "executed", SUBMIT_TIMEOUT_MS):
                     highest = max(highest, _check(answer))
+                executed += len(batch)
+                tell(executed, count)
 
         cpu = self._cpu()
         start = time.perf_counter()
         order = list(clients.values())
-        await asyncio.gather(*(sender(order[n % len(order)]) for n in range(self._settings.in_flight)))
+        with progress("payments at full load") as tell:
+            senders = range(self._settings.in_flight)
+            await asyncio.gather(*(sender(order[number % len(order)], tell) for number in senders))
         ends = await asyncio.gather(*(_certified(client, highest) for client in order))
         seconds = max(ends) - start
         used = {name: round((now - cpu[name]) / seconds, 3) for name, now in self._cpu().items()}
-        rates = {node: len(envelopes) / (end - start) for node, end in zip(clients, ends, strict=True)}
+        rates = {node: count / (end - start) for node, end in zip(clients, ends, strict=True)}
         return Throughput(rates, seconds, used)
 
     async def _half_load(self, load: Load, clients: Sequence[Client], rate: float) -> Latency:
         """An open loop: latency counts from the moment the schedule meant to send."""
         count = max(1, int(rate * self._settings.half_load_seconds) // SCHEDULED_GROUP)
-        groups = [self._envelopes(load, SCHEDULED_GROUP) for _ in range(count)]
+        groups = self._signed(load, count * SCHEDULED_GROUP, SCHEDULED_GROUP)
         samples: list[float] = []
 
         async def signed() -> AsyncIterator[list[bytes]]:
@@ -164,8 +179,10 @@ class Bench:
             for answer in await client.submit_batch(group, "executed", SUBMIT_TIMEOUT_MS):
                 _check(answer)
             samples.extend([(time.perf_counter() - due) * 1e3] * len(group))
+            tell(len(samples), count * SCHEDULED_GROUP)
 
-        await open_loop(signed(), SCHEDULED_GROUP / rate, send, time.perf_counter())
+        with progress("payments at half load") as tell:
+            await open_loop(signed(), SCHEDULED_GROUP / rate, send, time.perf_counter())
         return latency(samples)
 
     async def _reopen(self, nodes: Sequence[str]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from cli.exits import Exit
 from cli.network import make_plan, parse_asset
 from ledger.genesis import decode_genesis
 from node.plan import DEFAULT_ASSET_LIMIT
-from tests.unit.cli.conftest import PASSPHRASE, Nostro, document
+from tests.unit.cli.conftest import PASSPHRASE, Nostro, Told, document
 from wallet.keystore import open_keystore
 
 
@@ -32,6 +32,13 @@ def test_new_network_is_ready_to_hand_out(nostro: Nostro, tmp_path: Path) -> Non
     assert [node["id"] for node in made["nodes"]] == ["ab-1"]
     assert Path(made["nodes"][0]["config"]).is_file()
     assert "issuance" in open_keystore(Path(made["members"][2]["keystore"]), PASSPHRASE).public_keys()
+
+
+def test_progress_of_a_new_network(nostro: Nostro, tmp_path: Path, told: Told) -> None:
+    """Each member's keystore takes its time, and is counted."""
+    arguments = ("--members", "ab,cd", "--nodes", "1", "--issuer", "cnb")
+    assert nostro("network", "new", tmp_path / "net", *arguments, NOSTRO_PASSPHRASE=PASSPHRASE).exit_code == 0
+    assert told == [("keystores written", number, 3) for number in (1, 2, 3)]
 
 
 def test_existing_folder_is_left_alone(nostro: Nostro, tmp_path: Path) -> None:
