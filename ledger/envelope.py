@@ -47,6 +47,10 @@ class _Wire(Record, frozen=True):
     signatures: tuple[Bin64, ...]
 
 
+_WIRE_START: Final = b"\x92"
+"""An array of two, as MessagePack begins it."""
+
+
 class Envelope(msgspec.Struct, frozen=True, gc=False):
     """A decoded envelope, together with the bytes it came from, which are what stands in blocks.
 
@@ -96,6 +100,8 @@ def decode_envelope(
         raise Malformed(
             f"envelope of {len(raw)} bytes: at most {limits.envelope_bytes} are taken", Outcome.TOO_LARGE
         )
+    if raw[:1] != _WIRE_START:
+        raise Malformed("no envelope: it isn't an array of payload and signatures", Outcome.NOT_CANONICAL)
     wire = decode(raw, _Wire)
     payload = decode(wire.payload, Payload)
     _check_payload(payload)

@@ -121,7 +121,7 @@ def test_bytes_that_are_no_payment_have_each_their_word(running: LocalNetwork, b
             good = bank.pay(payer, payee, 1).raw
             too_large = encode_envelope(bytes(DEFAULT_LIMITS.envelope_bytes - 100), [bytes(64)])
             cases = {
-                b"pay me": (400, "urn:nostro:outcome:bad_field"),
+                b"pay me": (400, "urn:nostro:outcome:not_canonical"),
                 b"": (400, "urn:nostro:outcome:not_canonical"),
                 good + b"\x00": (400, "urn:nostro:outcome:not_canonical"),
                 good[:-1] + bytes([good[-1] ^ 1]): (403, "urn:nostro:outcome:bad_signature"),

@@ -74,7 +74,14 @@ def test_the_same_bytes_again_give_the_first_answer(api: Api, host: InstantHost)
 
 @pytest.mark.parametrize(
     ("body", "name"),
-    [(b"\xc0", "bad_field"), (b"", "not_canonical"), (open_customer() + b"\x00", "not_canonical")],
+    [
+        (b"pay me", "not_canonical"),
+        (b"\xc0", "not_canonical"),
+        (b"\x93\x01", "not_canonical"),
+        (b"", "not_canonical"),
+        (open_customer() + b"\x00", "not_canonical"),
+        (encode((b"payload", 7)), "bad_field"),
+    ],
 )
 def test_malformed_bytes_are_a_problem(api: Api, body: bytes, name: str) -> None:
     """400 with the outcome's type, and nothing on the chain."""
@@ -221,7 +228,7 @@ def test_a_batch_answers_each_in_order(api: Api) -> None:
         "executed",
         "insufficient_funds",
     ]
-    assert results[2]["problem"]["type"] == "urn:nostro:outcome:bad_field"
+    assert results[2]["problem"]["type"] == "urn:nostro:outcome:not_canonical"
 
 
 def test_a_batch_in_json_keeps_its_order_round_a_bad_item(api: Api, host: InstantHost) -> None:
@@ -307,7 +314,7 @@ def test_malformed_bytes_can_t_be_tried(api: Api) -> None:
     """400 as for a submission."""
     answer = api.post("/v1/simulate", b"\xc0")
     assert answer.status == 400
-    assert answer.problem == "urn:nostro:outcome:bad_field"
+    assert answer.problem == "urn:nostro:outcome:not_canonical"
 
 
 def test_a_stranger_s_account_is_not_an_author(api: Api) -> None:

@@ -114,7 +114,7 @@ def test_a_bad_signature_is_refused() -> None:
 def test_malformed_bytes_are_refused_with_what_is_wrong() -> None:
     """No envelope at all has neither author nor id."""
     result = alone().submit(b"\x93\x01")[-1]
-    assert (result.stage, result.outcome, result.author) == (Stage.REFUSED, Outcome.BAD_FIELD, b"")
+    assert (result.stage, result.outcome, result.author) == (Stage.REFUSED, Outcome.NOT_CANONICAL, b"")
     assert result.reason
 
 
