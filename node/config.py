@@ -13,6 +13,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from node.mempool import MEMBER_TRANSACTIONS, POOL_BYTES, POOL_TRANSACTIONS
+
 CONFIG_FILE_BYTES = 65_536
 """A longer configuration file is refused: it is something else."""
 
@@ -69,10 +71,10 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What this node is willing to hold at once."""
 
-    mempool_transactions: Positive = 50_000
-    mempool_bytes: Positive = 64 * 1024 * 1024
-    member_transactions: Positive = 25_000
-    """What one member may have waiting, so that no member can fill the pool alone."""
+    mempool_transactions: Positive = POOL_TRANSACTIONS
+    mempool_bytes: Positive = POOL_BYTES
+    member_transactions: Positive = MEMBER_TRANSACTIONS
+    """What one member may have waiting."""
     peer_queue_bytes: Annotated[int, msgspec.Meta(ge=1_048_576)] = 64 * 1024 * 1024
     """What may wait for one slow peer; beyond it the oldest messages are dropped (Raft sends again)."""
     peer_message_bytes: Annotated[int, msgspec.Meta(ge=1_048_576)] = 64 * 1024 * 1024

@@ -23,13 +23,19 @@ class Full(Enum):
     """The member has its whole share of the pool in use."""
 
 
+POOL_TRANSACTIONS = 50_000
+POOL_BYTES = 64 * 1024 * 1024
+MEMBER_TRANSACTIONS = 25_000
+"""Half the pool, so that no member can fill it alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class MempoolLimits:
     """The pool's bounds: transactions in all, bytes in all, and transactions of one member."""
 
-    transactions: int = 50_000
-    bytes: int = 64 * 1024 * 1024
-    member_transactions: int = 20_000
+    transactions: int = POOL_TRANSACTIONS
+    bytes: int = POOL_BYTES
+    member_transactions: int = MEMBER_TRANSACTIONS
 
 
 @dataclass(slots=True, eq=False)

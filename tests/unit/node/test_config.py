@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from node.config import CONFIG_FILE_BYTES, ConfigError, Listen, load_config, render_config
+from node.config import CONFIG_FILE_BYTES, ConfigError, Limits, Listen, load_config, render_config
+from node.mempool import MempoolLimits
 
 
 def _text() -> str:
@@ -88,3 +89,20 @@ def test_the_file_has_a_longest_length(tmp_path: Path) -> None:
     _load(tmp_path, filled)
     with pytest.raises(ConfigError, match="at most"):
         _load(tmp_path, filled + "#")
+
+
+def test_the_pool_is_as_large_as_the_documents_say() -> None:
+    """One size of the pool and of a member's share, in the configuration, in the pool and on the pages."""
+    limits, pool = Limits(), MempoolLimits()
+    configured = (limits.mempool_transactions, limits.mempool_bytes, limits.member_transactions)
+    assert configured == (pool.transactions, pool.bytes, pool.member_transactions)
+    assert pool.member_transactions < pool.transactions
+    share = f"{pool.member_transactions:,}"
+    bounds = (
+        f"| pool | {pool.transactions:,} transactions, {pool.bytes // 2**20} MiB, {share} of one member |"
+    )
+    docs = Path(__file__).parents[3] / "docs"
+    assert bounds in (docs / "node.md").read_text(encoding="utf-8")
+    assert f"| `limits.member_transactions` | {share} |" in (docs / "operating.md").read_text(
+        encoding="utf-8"
+    )
