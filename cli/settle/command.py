@@ -122,7 +122,7 @@ def settle(
     settling = Batch(file, name, place, asset, payer_bank.lower(), delimiter, columns)
     report, asset_code, scale = asyncio.run(_settle(settling, network, passphrase, connection))
     _show(report, name, asset_code, scale)
-    code = _exit_code(report)
+    code = exit_code(report)
     if code is not Exit.DONE:
         raise SystemExit(int(code))
 
@@ -220,11 +220,12 @@ def _show(report: Report, batch: str, asset: str, scale: int) -> None:
     from cli.settle.report import to_document
 
     output.current().result(
-        to_document(report, batch, asset, scale), lambda: _show_human(report, batch, asset, scale)
+        to_document(report, batch, asset, scale), lambda: show_human(report, batch, asset, scale)
     )
 
 
-def _show_human(report: Report, batch: str, asset: str, scale: int) -> None:
+def show_human(report: Report, batch: str, asset: str, scale: int) -> None:
+    """The net positions on stdout; on stderr what isn't paid and why, and the sums."""
     from cli.settle.report import signed_amount
     from ledger.amounts import format_amount
 
@@ -288,7 +289,8 @@ def _summary(report: Report, batch: str, asset: str, amount: str) -> str:
     )
 
 
-def _exit_code(report: Report) -> Exit:
+def exit_code(report: Report) -> Exit:
+    """What can be mended by another run comes before what can't."""
     if report.open:
         return Exit.UNKNOWN
     if report.refused or report.withheld:

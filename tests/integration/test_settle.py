@@ -35,15 +35,18 @@ DEADLINE_S = 60.0
 
 
 @contextmanager
-def new_banks(folder: Path) -> Iterator[LocalNetwork]:
-    """A network of the generator's banks, of which three run a node; a central bank issues without one."""
-    ports = free_node_ports(NODES)
+def new_banks(folder: Path, nodes: int = NODES, limit: int = 10**15) -> Iterator[LocalNetwork]:
+    """A network of the generator's banks, of which the first few run a node.
+
+    A central bank issues without one, up to a limit in minor units.
+    """
+    ports = free_node_ports(nodes)
     members = [PlannedMember("cnb", "Central bank")]
     for number, bank in enumerate(["home", *(code.lower() for code in BANKS)]):
         its_ports = ports[3 * number : 3 * number + 3]
         node = PlannedNode(f"{bank}-1", "127.0.0.1", *its_ports) if its_ports else None
         members.append(PlannedMember(bank, bank.upper(), node))
-    asset = PlannedAsset("CZK", 2, "cnb", 10**15)
+    asset = PlannedAsset("CZK", 2, "cnb", limit)
     plan = NetworkPlan("nostrotest", tuple(members), (asset,), timing=QUICK)
     cost = ScryptCost(n=LEAST_SCRYPT_N)
     with LocalNetwork(create_network(plan, folder, PASSPHRASE, keystore_cost=cost)) as local:
@@ -197,6 +200,20 @@ def test_another_file_under_a_used_name_is_refused_not_paid(banks: LocalNetwork,
     code, report = settle(banks, file, "--batch", "another")
     assert (code, report["settled"], report["amount"]) == (Exit.DONE, 1, "11.00")
     assert posted(banks, file) == wanted
+
+
+def test_an_issuer_at_its_limit_is_named_and_what_it_could_not_fund_waits(tmp_path: Path) -> None:
+    """Of 10.00, 20.00 and 30.00 an issuer of 45.00 funds two; the third's payment isn't sent, nor final."""
+    file = written(tmp_path / "limit.csv", *ROWS)
+    with new_banks(tmp_path / "net", nodes=1, limit=4500) as local:
+        before = posted(local, file)
+        code, report = settle(local, file)
+        assert (code, report["settled"], report["refused"], report["withheld"]) == (Exit.UNKNOWN, 2, [], [])
+        (waiting,), (unprepared,) = report["open"], report["unprepared"]
+        assert (waiting["line"], waiting["sent"]) == (unprepared["line"], False)
+        assert (unprepared["what"], unprepared["outcome"]) == ("funding", "insufficient_funds")
+        paid = [row for line, row in enumerate(ROWS, start=2) if line != waiting["line"]]
+        assert posted(local, file) == after(before, written(tmp_path / "paid.csv", *paid))
 
 
 def test_the_audit_confirms_it_from_every_nodes_store(tmp_path: Path) -> None:
