@@ -69,9 +69,9 @@ class SimulatedDisk:
         self.unsynced.clear()
         self.live = dict(self.durable)
 
-    def flip_bit(self) -> bool:
-        """Change a bit of one of the newest rows of the log, if there are any."""
-        rows = self.newest_rows()
+    def flip_bit(self, above: bytes) -> bool:
+        """Change a bit of one of the newest rows of the log, if there are any above this key."""
+        rows = sorted(key for key in self.durable if key[:1] == LOG and key > above)[-NEWEST_ROWS:]
         if not rows:
             return False
         key = self._random.choice(rows)
@@ -80,10 +80,6 @@ class SimulatedDisk:
         self.durable[key] = self.live[key] = bytes(row)
         self._counts["bits flipped"] += 1
         return True
-
-    def newest_rows(self) -> list[bytes]:
-        """The keys of the newest rows of the log that are there for certain."""
-        return sorted(key for key in self.durable if key[:1] == LOG)[-NEWEST_ROWS:]
 
     def _kept(self) -> list[bool]:
         """Which of the unsynced writes reached the disk whole."""

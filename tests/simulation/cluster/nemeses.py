@@ -162,15 +162,16 @@ def _stay_away(victims: Victims) -> None:
 
 
 def _flip_bit(victims: Victims) -> None:
-    """Damage a voter's log where the others are a majority, run undamaged, and hold what it would lack."""
+    """Damage a voter's log, where the others are a majority, undamaged, and have all that it may ask for:
+    what it hasn't executed, and the block that is hit.
+    """
     nodes, voters = victims.nodes, victims.settled_voters()
     if len(voters) < LEAST_VOTERS or any(node.is_damaged for node in nodes.values()):
         return
     chosen = nodes[victims.world.random.choice(voters)]
-    others = [nodes[id_].store for id_ in voters if id_ != chosen.id]
-    first = chosen.first_at_risk()
-    if first is not None and all(store is not None and store.pruned < first for store in others):
-        chosen.damage()
+    pruned = max(nodes[id_].pruned for id_ in voters if id_ != chosen.id)
+    if chosen.driver is not None and pruned <= chosen.driver.executed_height:
+        chosen.damage(pruned)
 
 
 STRIKES: Mapping[str, Callable[[Victims], None]] = {

@@ -4,26 +4,24 @@ It must not know what the other machines do, nor what must hold (oracle.py).
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from node.driver import Driver, DriverConfig, Ports
 from node.messages import NodeMessage
 from node.ports import TimerHandle
-from node.records import BLOCK
+from node.records import block_key, meta_key, unpack_record
 from node.repair import Helpers, open_repaired
 from node.results import StopReason
-from node.store import Store
+from node.store import PRUNED, Store
 from tests.simulation.cluster.database import SimulatedDatabase, SimulatedDisk
 from tests.simulation.cluster.profile import Rates
 from tests.simulation.cluster.repairs import Running, ask_running
+from tests.simulation.cluster.threads import Crashed, SimulatedTimer, SimulatedWorker
 from tests.simulation.cluster.world import World
-
-T = TypeVar("T")
 
 START_MS = 1_790_000_000_000
 """The wall clock at virtual time zero."""
@@ -35,10 +33,6 @@ RETRY_MS = 200
 
 class NotYet(Exception):
     """The others can't put right yet what is damaged."""
-
-
-class Crashed(BaseException):
-    """The process ends here; nothing of it runs on."""
 
 
 class Surroundings(Protocol):
@@ -169,15 +163,18 @@ class SimulatedNode:
         self._end()
         self.is_lost = True
 
-    def damage(self) -> None:
-        """End the process, and flip a bit of one of its newest blocks."""
-        self.crash()
-        self.is_damaged = self.disk.flip_bit()
+    @property
+    def pruned(self) -> int:
+        """Up to which height this machine's blocks are forgotten, whether or not a process runs."""
+        if self.store is not None:
+            return self.store.pruned
+        raw = self.disk.durable.get(meta_key(PRUNED))
+        return 0 if raw is None else int.from_bytes(unpack_record(meta_key(PRUNED), raw).payload, "big")
 
-    def first_at_risk(self) -> int | None:
-        """The height of the lowest block that `damage` may hit, if there is any."""
-        rows = self.disk.newest_rows()
-        return int.from_bytes(rows[0].removeprefix(BLOCK), "big") if rows else None
+    def damage(self, above: int) -> None:
+        """End the process, and flip a bit of one of its newest blocks, if one is above this height."""
+        self.crash()
+        self.is_damaged = self.disk.flip_bit(block_key(above))
 
     def restart(self) -> None:
         """Ask the process to stop in good order; it has written what it has, and starts again."""
@@ -236,6 +233,7 @@ class SimulatedNode:
         height = min(driver.certified_height - below_certified, driver.executed_height)
         if height > store.pruned:
             self._world.counts["stores pruned"] += 1
+            store.forget(height)
             self._disk_worker.submit(partial(store.prune, height), lambda _: None, _raise)
 
     def _open_store(self) -> Store:
@@ -289,7 +287,7 @@ class SimulatedNode:
 
     def call_later(self, delay_ms: int, callback: Callable[[], None]) -> TimerHandle:
         """See node.ports.Timers."""
-        timer = _Timer(callback)
+        timer = SimulatedTimer(callback)
         self.later(delay_ms / self._pace, timer.fire)
         return timer
 
@@ -326,14 +324,14 @@ class SimulatedNode:
         if store is None:
             self.later(RETRY_MS, lambda: self._boot(process))
             return
-        self._disk_worker = _Worker(self, self._write_takes)
+        self._disk_worker = SimulatedWorker(self, self._write_takes)
         ports = Ports(
             clock=self,
             timers=self,
             peers=self,
-            verify=_Worker(self, lambda: self._takes(3)),
+            verify=SimulatedWorker(self, lambda: self._takes(3)),
             disk=self._disk_worker,
-            execute=_Worker(self, self._write_takes),
+            execute=SimulatedWorker(self, self._write_takes),
             random=self,
             log=self,
             need_snapshot=lambda: self._around.needs_snapshot(self.id),
@@ -374,54 +372,3 @@ async def _not_now(seconds: float) -> None:
 
 def _raise(error: BaseException) -> None:
     raise error
-
-
-class _Timer:
-    def __init__(self, callback: Callable[[], None]) -> None:
-        self._callback: Callable[[], None] | None = callback
-
-    def cancel(self) -> None:
-        self._callback = None
-
-    def fire(self) -> None:
-        if self._callback is not None:
-            self._callback()
-
-
-class _Worker:
-    """A thread as events: a job runs some time after the one before, and its end is heard of later still."""
-
-    def __init__(self, node: SimulatedNode, takes_ms: Callable[[], float]) -> None:
-        self._node = node
-        self._takes_ms = takes_ms
-        self._jobs: deque[Callable[[], None]] = deque()
-        self._busy = False
-
-    def submit(
-        self, job: Callable[[], T], done: Callable[[T], None], failed: Callable[[BaseException], None]
-    ) -> None:
-        """See node.ports.Worker."""
-        self._jobs.append(lambda: self._run(job, done, failed))
-        if not self._busy:
-            self._next()
-
-    def _next(self) -> None:
-        self._busy = bool(self._jobs)
-        if self._jobs:
-            job = self._jobs.popleft()
-            self._node.later(self._takes_ms(), job)
-
-    def _run(
-        self, job: Callable[[], T], done: Callable[[T], None], failed: Callable[[BaseException], None]
-    ) -> None:
-        try:
-            result = job()
-        except (Crashed, AssertionError):
-            raise
-        except BaseException as error:  # noqa: BLE001 - a worker hands over whatever its job raised
-            problem = error
-            self._node.later(0.1, lambda: failed(problem))
-        else:
-            self._node.point("after a job")
-            self._node.heard(lambda: done(result))
-        self._next()

@@ -7,7 +7,7 @@ from itertools import count
 from ledger.outcome import Outcome
 from ledger.state import State
 from node.results import Stage, SubmitResult
-from tests.simulation.cluster.node import Crashed
+from tests.simulation.cluster.threads import Crashed
 from tests.unit.node.harness import ALWAYS, Node, reopen
 
 POINTS_A_PAYMENT = 6
