@@ -6,15 +6,16 @@ It must not know how anything is timed.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cli.errors import CommandError
+from cli.settle.ending import Ending
 from cli.settle.journal import Journal
 from cli.settle.network_keys import NetworkKeys
 from cli.settle.orders import Order
 from cli.settle.plan import Customer, make_plan
-from cli.settle.runner import Ending, Progress, Runner
+from cli.settle.runner import Progress, Runner
 from cli.settle.signing import Desk
 from ledger.genesis import decode_genesis
 from ledger.keys import parse_address
@@ -68,8 +69,8 @@ async def open_load(
     )
     with Journal(network.directory / "bench.journal", network.network_id, "bench") as journal:
         runner = Runner(client, journal, desk, network.name, asset.scale)
-        _check(await runner.open_accounts(plan.customers, progress), "opened")
-        _check(await runner.fund(plan.fundings, progress), "funded")
+        _check((await runner.open_accounts(plan.customers, progress)).values(), "opened")
+        _check((await runner.fund(plan.payments, progress)).values(), "funded")
     return Load(desk, plan.customers, start_ms)
 
 
@@ -82,7 +83,7 @@ def _ring(customers: int, banks: Sequence[str], amount: int) -> list[Order]:
     ]
 
 
-def _check(endings: Sequence[Ending], what: str) -> None:
+def _check(endings: Iterable[Ending], what: str) -> None:
     for ending in endings:
         if not ending.executed:
             raise CommandError(
