@@ -1,4 +1,5 @@
-"""The order of the tests: the long ones at once, so that no process is left alone with one at the end.
+"""The order of the tests (the long ones at once, so that no process is left alone with one at the end), and
+what processes that they start inherit.
 
 It must not know any single test: a folder's tests are long or short.
 """
@@ -6,6 +7,7 @@ It must not know any single test: a folder's tests are long or short.
 from __future__ import annotations
 
 import gc
+import signal
 from itertools import chain
 from pathlib import Path
 
@@ -17,6 +19,11 @@ SINGLE = HERE / "simulation"
 """Its tests share nothing, and each is as long as many another file."""
 PROCESSES = 2
 """As many as scripts/test starts. Each begins with its part of the list, then takes from the others'."""
+
+
+def pytest_configure() -> None:
+    """Let processes that tests start hear Ctrl-C: what a shell runs in the background is begun deaf to it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
