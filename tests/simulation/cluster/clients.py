@@ -118,10 +118,10 @@ class Clients:
         for node, orders in asked.items():
             self._hand_in(node, orders)
 
-    def recovered(self, height: int, decision: tuple[bytes, bytes, bytes]) -> None:
+    def recovered(self, height: int, decision: Order) -> None:
         """The chain goes on above this height without what lost nodes had above it: forget what they told.
 
-        `decision` is the envelope that says so, its author and its id; the next block holds it.
+        `decision` says so, and stands on the chain already.
         """
         self.seen_height = min(self.seen_height, height)
         for order in self.orders:
@@ -132,9 +132,7 @@ class Clients:
                 self._world.counts["answers lost with a quorum"] += 1
                 order.answer, order.certified = None, False
                 self._world.schedule(RETRY_MS, partial(self._retry, order))
-        raw, author, tx_id = decision
-        answer = (Outcome.EXECUTED, height + 1, 0)
-        self.orders.append(Order(raw, author, tx_id, (), height, answer, certified=True))
+        self.orders.append(decision)
 
     def _pay(
         self, source: tuple[bytes, str], to: bytes, tx_id: bytes, amount: int, valid_ms: tuple[int, int]

@@ -146,9 +146,10 @@ class Cluster:
             self.world.schedule(self.world.random.uniform(0, MAX_ALONE_MS), partial(self._go_on, survivors))
 
     def _go_on(self, survivors: tuple[str, ...]) -> None:
-        height = self._recoveries.lose_quorum(survivors)
-        if height is not None:
-            self._oracle.recovered(height, survivors)
+        recovered = self._recoveries.lose_quorum(survivors)
+        if recovered is not None:
+            height = self._oracle.recovered(recovered.blocks, survivors)
+            self.clients.recovered(height, recovered.decision)
             self._readers.recovered(height)
 
     # What the nodes tell.

@@ -76,16 +76,18 @@ class Oracle:
         if sealed.seal != right or (own is not None and own.seal != right):
             raise Violation(f"{node} sealed height {height} otherwise")
 
-    def recovered(self, height: int, survivors: Collection[str]) -> None:
-        """The survivors go on above this height, in another way than the lost ones may have: nothing that a
-        survivor had executed is undone.
+    def recovered(self, blocks: Mapping[int, bytes], survivors: Collection[str]) -> int:
+        """The survivors go on above these blocks: up to which height they are what anybody had executed, for
+        the lost ones may have replaced the last of them. Nothing that a survivor had executed is undone.
         """
+        height = max((at for at, block in blocks.items() if self._blocks.get(at) == block), default=0)
         executed = max(self._executed.get(node, 0) for node in survivors)
         if executed > height:
-            raise Violation(f"a recovery goes on from {height}, but a survivor had executed {executed}")
+            raise Violation(f"a recovery undoes what is above {height}, a survivor had executed {executed}")
         for known in (self._blocks, self._seals, self._forgotten):
             for above in [at for at in known if at > height]:
                 del known[above]
+        return height
 
     def check_refused(self, stores: Mapping[str, Store], orders: list[Order]) -> None:
         """At rest, before anything is asked for again: what was refused for good stands on no chain."""

@@ -5,16 +5,27 @@ hold afterwards (oracle.py), nor what clients do about answers that only lost no
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
+from ledger.block import block_hash
 from ledger.bodies import Kind
+from ledger.outcome import Outcome
 from ledger.state import State
 from node.recovery import Position, Survivor, carry_out, decision, position
 from node.store import Store
 from tests.simulation.cluster.bank import Bank, key_of
-from tests.simulation.cluster.clients import Clients
+from tests.simulation.cluster.clients import Clients, Order
 from tests.simulation.cluster.database import SimulatedDatabase
 from tests.simulation.cluster.node import SimulatedNode
 from tests.simulation.cluster.world import World
+
+
+class Recovered(NamedTuple):
+    """The height that survivors go on from, their blocks up to it, by height, and the members' decision."""
+
+    height: int
+    blocks: Mapping[int, bytes]
+    decision: Order
 
 
 class Recoveries:
@@ -38,10 +49,10 @@ class Recoveries:
         random, nodes = self._world.random, sorted(self._nodes)
         return tuple(sorted(random.sample(nodes, random.randint(1, (len(nodes) - 1) // 2))))
 
-    def lose_quorum(self, survivors: tuple[str, ...]) -> int | None:
+    def lose_quorum(self, survivors: tuple[str, ...]) -> Recovered | None:
         """End all processes, leave these machines only, and let them go on from the furthest log.
 
-        The height that they go on from; None where what is left can't tell what was certified.
+        None where what is left can't tell what was certified.
         """
         nodes = self._nodes
         for node in nodes.values():
@@ -54,7 +65,7 @@ class Recoveries:
             nodes[id_].lose()
         return self._go_on(positions)
 
-    def _go_on(self, positions: list[Position]) -> int:
+    def _go_on(self, positions: list[Position]) -> Recovered:
         body, author = decision(positions)
         tx_id = self._clients.new_id()
         validity = self._clients.validity()
@@ -65,8 +76,14 @@ class Recoveries:
             self._world.counts["blocks cut off by a recovery"] += done.cut_blocks
         self._world.counts["recoveries"] += 1
         self._world.counts["recoveries by several"] += len(positions) > 1
-        self._clients.recovered(body.height, (raw, author.encode(), tx_id))
-        return body.height
+        answer = (Outcome.EXECUTED, body.height + 1, 0)
+        order = Order(raw, author.encode(), tx_id, (), body.height, answer, certified=True)
+        return Recovered(body.height, self._blocks(done.maker, body.height), order)
+
+    def _blocks(self, maker: str, up_to: int) -> dict[int, bytes]:
+        store = Store.open(_database(self._nodes[maker]), self._genesis_raw, maker)
+        sealed = {height: store.header(height) for height in range(1, up_to + 1)}
+        return {height: block_hash(found.header) for height, found in sealed.items() if found is not None}
 
     def _position(self, node: SimulatedNode) -> Position:
         store = Store.open(_database(node), self._genesis_raw, node.id)

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from consensus.messages import AppendEntriesReply, encode_message
+from ledger.block import block_hash
 from ledger.keys import BadSignature, public_bytes, sign, verify
 from ledger.outcome import Outcome
 from ledger.parameters import CertificateRule
@@ -132,6 +133,23 @@ def test_seeds_differ_in_timing_and_in_the_certificate_rule() -> None:
     assert Timing() in TIMINGS
     assert {draw_rule(4, random) for _ in range(20)} == {*CertificateRule}
     assert {draw_rule(3, random) for _ in range(20)} == {CertificateRule.MAJORITY}
+
+
+def test_a_recovery_keeps_what_the_survivors_chain_has_and_undoes_nothing_of_theirs() -> None:
+    """Another block than the one that lost nodes executed voids it, though it has the same height."""
+    node = alone()
+    tip = node.driver.executed_height
+    sealed = {height: node.store.header(height) for height in range(1, tip + 1)}
+    blocks = {height: block_hash(found.header) for height, found in sealed.items() if found is not None}
+    oracle = Oracle(lambda id_: node.disk, Counter())
+    for height in blocks:
+        oracle.executed("lost", node.store, height)
+    oracle.executed("survivor", node.store, 1)
+    replaced = {**blocks, tip: bytes(32), tip + 1: bytes(32)}
+    assert oracle.recovered(blocks, ["survivor"]) == tip
+    assert oracle.recovered(replaced, ["survivor"]) == tip - 1
+    with pytest.raises(Violation, match="undoes what is above 0, a survivor had executed 1"):
+        oracle.recovered({1: bytes(32)}, ["survivor"])
 
 
 def _acknowledges(node: Node, index: int, term: int) -> None:
