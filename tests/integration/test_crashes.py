@@ -31,7 +31,7 @@ STOPPED_WITHIN_S = 10.0
 NO_QUORUM_WITHIN_S = 2.5 * QUICK.election_ticks * QUICK.tick_ms / 1_000
 """A leader may have checked its quorum just before the others died: it notices at the check after the next,
 two election timeouts later, and waits half of one for a new leader."""
-BUSY_MACHINE_S = 1.0
+BUSY_MACHINE_S = 2.0
 """What a machine may add that runs other tests."""
 
 
