@@ -33,8 +33,8 @@ TAKEN_UP_WITHIN_S = LOOK_EVERY_S + 15
 LINKED_WITHIN_S = 20
 CHANGED_WITHIN_S = 60
 LONGEST_GAP_S = 20.0
-"""While the leader that goes hands over no payment is executed: a fraction of a second, but 8 s were seen on a
-machine that had five other things to do. tests/campaigns/membership.py measures it."""
+"""While the leader that goes hands over no payment is executed: a fraction of a second, but 8 s were seen
+on a machine that had five other things to do. tests/campaigns/membership.py measures it."""
 STRONG = Freshness(strong=True)
 
 
