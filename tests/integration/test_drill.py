@@ -106,10 +106,12 @@ def _break_off(network: ProvisionedNetwork, folder: Path, number: signal.Signals
     """Begin a drill, and send it a signal when its copies are recovered and start; its exit code."""
     drill = _begin(network, folder)
     assert drill.stderr is not None
+    seen = []
     for line in drill.stderr:
+        seen.append(line)
         if BROKEN_OFF_AFTER in line:
-            assert line.startswith("passed"), line
             break
+    assert seen[-1].startswith("passed") and BROKEN_OFF_AFTER in seen[-1], "".join(seen)
     drill.send_signal(number)
     drill.communicate(timeout=DRILL_S)
     return drill.returncode
