@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from cli.drill.scratch import sweep
+from node import operators
 from node.config import load_config
-from node.local import LocalNetwork
+from node.local import LocalNetwork, wait_until
 from node.provision import ProvisionedNetwork
 from tests.integration.harness import PASSPHRASE, Bank, funded, provision
 from wallet.client import Client
@@ -95,6 +96,13 @@ def test_a_drill_beside_a_network_that_pays(running: LocalNetwork, tmp_path: Pat
     assert list((tmp_path / "copies").iterdir()) == []
 
 
+async def _certified(local: LocalNetwork) -> bool:
+    """Whether every node holds the certificate of its newest block, without which a store is no backup."""
+    ports = [operators.admin_port(local.network, node) for node in local.node_ids]
+    reports = await asyncio.gather(*map(operators.report, ports))
+    return len({height for said in reports for height in (said.stored_height, said.certified_height)}) == 1
+
+
 def _digests(network: ProvisionedNetwork) -> dict[str, str]:
     """What is in every file of every node's store."""
     stores = [load_config(network.config(place.id)).data for place in network.nodes]
@@ -127,9 +135,13 @@ def test_a_drill_that_is_broken_off_changes_nothing(tmp_path: Path) -> None:
         await local.ready()
         async with bank.client() as client:
             await funded(bank, client, 1_000)
+        await wait_until(lambda: _certified(local), DRILL_S, "every node's newest block is certified")
 
     with LocalNetwork(network) as local:
         asyncio.run(pay(local))
+        # Nodes that stop well hand leadership over, and the block that opens a term may stay uncertified.
+        for node in local.node_ids:
+            local.kill(node)
     before = _digests(network)
     copies = tmp_path / "copies"
     for number in (signal.SIGINT, signal.SIGTERM):
