@@ -69,6 +69,11 @@ class Raft:
         return self._state.leader_id
 
     @property
+    def unheard_ticks(self) -> int:
+        """For how many ticks this node has heard from no leader; its own leaderships don't count."""
+        return self._state.ticks - self._state.heard_leader_tick
+
+    @property
     def commit(self) -> int:
         """The highest index known to be committed, which may be ahead of what was delivered."""
         return self._state.log.commit

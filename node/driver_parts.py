@@ -90,7 +90,7 @@ def make_watch(core: Core, raft: Raft, submissions: Submissions, handover: Hando
             clock=core.ports.clock,
             log=core.ports.log,
             counters=core.counters,
-            patience_ticks=core.config.election_ticks // 2,
+            election_ticks=core.config.election_ticks,
             quorum_lost=submissions.quorum_lost,
             ask_transfer=handover.ask,
         )

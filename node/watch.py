@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from consensus.raft import Raft
+from consensus.raft import Raft, Role
 from ledger.block import Header
 from node.messages import Hello
 from node.ports import Clock, Log
@@ -31,8 +31,8 @@ class LostState(Exception):
 
 @dataclass(frozen=True, slots=True)
 class WatchParts:
-    """What is watched, and who is told. `patience_ticks`: how long without a leader until the quorum is
-    lost.
+    """What is watched, and who is told. `election_ticks` is the shortest time in which elections begin, as
+    the core has it; the longest is twice that.
     """
 
     raft: Raft
@@ -41,7 +41,7 @@ class WatchParts:
     clock: Clock
     log: Log
     counters: Counter[str]
-    patience_ticks: int
+    election_ticks: int
     quorum_lost: Callable[[], None]
     ask_transfer: Callable[[str], None]
 
@@ -52,25 +52,41 @@ class Watch:
     def __init__(self, parts: WatchParts) -> None:
         """A node that has just started counts as having a quorum until its patience is over."""
         self._parts = parts
-        self._leaderless_ticks = 0
+        self._patience_ticks = parts.election_ticks // 2
+        self._led_term = 0
         self._sealed = parts.store.last_own_seal()
 
     def tick(self) -> None:
         """Notice that nobody has led for as long as patience lasts."""
-        standing = self._parts.standing
-        if self._parts.raft.leader_id is not None:
-            return
-        self._leaderless_ticks += 1
-        if standing.has_quorum and self._leaderless_ticks >= self._parts.patience_ticks:
-            standing.has_quorum = False
-            self._parts.counters["quorum_lost"] += 1
-            self._parts.quorum_lost()
+        self._patience_ticks -= 1
+        self._notice_lost_quorum()
 
     def lead_changed(self) -> None:
         """Somebody else leads, or nobody; a leader has a quorum behind it, or steps down (check-quorum)."""
-        self._leaderless_ticks = 0
-        if self._parts.raft.leader_id is not None:
+        raft = self._parts.raft
+        if raft.leader_id is not None:
             self._parts.standing.has_quorum = True
+        self._patience_ticks = self._patience()
+        self._led_term = raft.term if raft.role is Role.LEADER else 0
+        self._notice_lost_quorum()
+
+    def _patience(self) -> int:
+        """How many ticks a new leader is waited for: half of the shortest time in which elections begin, and
+        since a leader was heard no more than the longest.
+
+        Who led, and steps down within its term, has not been answered by a quorum for as long already.
+        """
+        raft, election_ticks = self._parts.raft, self._parts.election_ticks
+        if self._led_term:
+            return 0 if raft.term == self._led_term else election_ticks // 2
+        return min(election_ticks // 2, 2 * election_ticks - raft.unheard_ticks)
+
+    def _notice_lost_quorum(self) -> None:
+        parts, standing = self._parts, self._parts.standing
+        if standing.leader_id is None and standing.has_quorum and self._patience_ticks <= 0:
+            standing.has_quorum = False
+            parts.counters["quorum_lost"] += 1
+            parts.quorum_lost()
 
     def sealed(self, height: int) -> None:
         """This node's own seal of `height` is on the disk."""

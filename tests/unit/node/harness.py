@@ -25,6 +25,7 @@ NOW_MS = 1_790_000_000_000
 DAY_MS = 86_400_000
 ALWAYS = (NOW_MS - DAY_MS, NOW_MS + DAY_MS)
 TICK_MS = 100
+ELECTION_TICKS = 10
 
 
 class ManualWorker:
@@ -166,7 +167,9 @@ class Node:
         self.stopped: list[StopReason] = []
         ports = self.ports
         self.driver = Driver(
-            DriverConfig(id_, bytes(16), key_of(id_), TICK_MS, 10, 1, mempool or MempoolLimits(), rules),
+            DriverConfig(
+                id_, bytes(16), key_of(id_), TICK_MS, ELECTION_TICKS, 1, mempool or MempoolLimits(), rules
+            ),
             self.store,
             Ports(ports, ports, ports, ports.verify, ports.disk, ports.execute, ports, ports),
             self.stopped.append,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from consensus.messages import AppendEntries, encode_message
+from consensus.messages import AppendEntries, RequestVote, encode_message
 from ledger.block import decode_block
 from ledger.certificate import decode_certificate, verify_certificate
 from ledger.outcome import Outcome
@@ -11,7 +11,7 @@ from node.mempool import MempoolLimits
 from node.messages import RaftFrame
 from node.results import Stage, SubmitResult
 from tests.unit.node.anna import alone, issue, open_anna, pay, stages, tx
-from tests.unit.node.harness import NOW_MS, Network, Node, reopen
+from tests.unit.node.harness import ELECTION_TICKS, NOW_MS, Network, Node, reopen
 
 
 def test_a_payment_goes_through_every_stage_without_waiting_for_a_tick() -> None:
@@ -316,6 +316,36 @@ def test_without_a_quorum_submitters_are_told_and_what_they_gave_is_held() -> No
     assert confirmed == [False]
     assert not leader.driver.status().has_quorum
     assert leader.driver.status().pending == 2
+
+
+@pytest.mark.parametrize("later", range(ELECTION_TICKS))
+def test_submitters_are_told_within_the_longest_election_timeout(later: int) -> None:
+    """Whenever links break, of leaders and followers, whenever each looked last."""
+    network = Network(3)
+    network.elect()
+    network.tick(later)
+    network.cut = {(one, other) for one in network.nodes for other in network.nodes}
+    waiting = [node.submit(open_anna(node)) for node in network.nodes.values()]
+    assert [stages(results) for results in waiting] == [[Stage.PENDING]] * 3
+    network.tick(2 * ELECTION_TICKS)
+    for results in waiting:
+        assert (results[-1].outcome, results[-1].held) == (Outcome.NO_QUORUM, True)
+
+
+def test_a_leader_whose_term_is_over_waits_for_the_next() -> None:
+    """Another stands for election, with a majority behind it for all that is known: nobody is told yet."""
+    network = Network(3)
+    leader = network.elect()
+    follower = next(node for node in network.nodes.values() if node is not leader)
+    network.cut = {(one, other) for one in network.nodes for other in network.nodes}
+    results = leader.submit(open_anna(leader))
+    status = leader.driver.status()
+    asked = RequestVote(follower.id, leader.id, status.term + 1, status.last_height, status.term, False, True)
+    leader.driver.on_message(follower.id, RaftFrame(encode_message(asked)))
+    for _ in range(ELECTION_TICKS // 2):
+        assert (leader.driver.status().leader_id, stages(results)) == (None, [Stage.PENDING])
+        network.tick()
+    assert results[-1].outcome is Outcome.NO_QUORUM
 
 
 def test_what_an_isolated_leader_put_off_is_answered_too() -> None:
