@@ -160,7 +160,7 @@ class Intake:
     def _examine_new(self, queue: _Queue, message: AppendEntries, new: tuple[Entry, ...]) -> None:
         allowed = self._within_look_back(new)
         if not allowed:
-            self._hold_for_execution(queue, message)
+            self._hold_for_execution(queue, message, len(message.entries) - len(new))
             return
         if len(allowed) < len(new):
             self._split(queue, message, allowed[-1].index)
@@ -276,8 +276,9 @@ class Intake:
                     self._around.verified.add(envelope)
         self._pump(queue)
 
-    def _hold_for_execution(self, queue: _Queue, message: AppendEntries) -> None:
-        """Wait until more is executed, but let Raft answer what comes before the blocks.
+    def _hold_for_execution(self, queue: _Queue, message: AppendEntries, known: int) -> None:
+        """Wait until more is executed, but let Raft answer what comes before the new blocks: the log
+        has the first `known`.
 
         A leader that began anew asks with them where the logs agree. Unanswered, it would never say what is
         committed of them, and nothing would be executed.
@@ -285,7 +286,7 @@ class Intake:
         queue.held = True
         if queue.answered is not message:
             queue.answered = message
-            self._around.step(replace(message, entries=()), ())
+            self._around.step(replace(message, entries=message.entries[:known]), ())
 
     def _hold_for_clock(self, queue: _Queue, checked: Checked) -> None:
         header = checked.block.header

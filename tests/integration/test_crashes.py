@@ -29,8 +29,8 @@ READ_EVERY = 8
 """Every payment is submitted again; every eighth is read by itself too."""
 STOPPED_WITHIN_S = 10.0
 NO_QUORUM_WITHIN_S = 2 * QUICK.election_ticks * QUICK.tick_ms / 1_000
-"""The longest election timeout. A leader may have checked its quorum just before the others died: it notices at
-the check after the next."""
+"""The longest election timeout. A leader may have checked its quorum just before the others died: it notices
+at the check after the next."""
 BUSY_MACHINE_S = 2.0
 """What a machine may add that runs other tests."""
 

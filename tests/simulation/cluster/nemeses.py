@@ -162,15 +162,20 @@ def _stay_away(victims: Victims) -> None:
 
 
 def _flip_bit(victims: Victims) -> None:
-    """Damage a voter's log, where the others are a majority, undamaged, and have all that it may ask for:
-    what it hasn't executed, and the block that is hit.
+    """Damage a voter's log, where the others are undamaged and have all that it may ask for: what it hasn't
+    executed, and the block that is hit.
+
+    A majority of the voters must need no snapshot either: as long as the newest block isn't certified, for
+    which the damaged voter's seal may be missing, none can be given.
     """
     nodes, voters = victims.nodes, victims.settled_voters()
     if len(voters) < LEAST_VOTERS or any(node.is_damaged for node in nodes.values()):
         return
     chosen = nodes[victims.world.random.choice(voters)]
-    pruned = max(nodes[id_].pruned for id_ in voters if id_ != chosen.id)
-    if chosen.driver is not None and pruned <= chosen.driver.executed_height:
+    others = [nodes[id_] for id_ in voters if id_ != chosen.id]
+    pruned = max(node.pruned for node in others)
+    enough = sum(node.holds(pruned) for node in others) > len(voters) // 2
+    if enough and chosen.driver is not None and pruned <= chosen.driver.executed_height:
         chosen.damage(pruned)
 
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from node.driver import Driver, DriverConfig, Ports
 from node.messages import NodeMessage
 from node.ports import TimerHandle
-from node.records import block_key, meta_key, unpack_record
+from node.records import block_key, header_key, meta_key, unpack_record
 from node.repair import Helpers, open_repaired
 from node.results import StopReason
 from node.store import PRUNED, Store
@@ -170,6 +170,11 @@ class SimulatedNode:
             return self.store.pruned
         raw = self.disk.durable.get(meta_key(PRUNED))
         return 0 if raw is None else int.from_bytes(unpack_record(meta_key(PRUNED), raw).payload, "big")
+
+    def holds(self, height: int) -> bool:
+        """Whether all up to this height is on the disk, or was and is forgotten."""
+        durable = self.disk.durable
+        return height == 0 or block_key(height) in durable or header_key(height) in durable
 
     def damage(self, above: int) -> None:
         """End the process, and flip a bit of one of its newest blocks, if one is above this height."""

@@ -79,6 +79,9 @@ class Oracle:
     def recovered(self, blocks: Mapping[int, bytes], survivors: Collection[str]) -> int:
         """The survivors go on above these blocks: up to which height they are what anybody had executed, for
         the lost ones may have replaced the last of them. Nothing that a survivor had executed is undone.
+
+        Its terms begin above all that a survivor knew. Leaders that the lost elected in some of
+        them nobody will meet.
         """
         height = max((at for at, block in blocks.items() if self._blocks.get(at) == block), default=0)
         executed = max(self._executed.get(node, 0) for node in survivors)
@@ -87,6 +90,7 @@ class Oracle:
         for known in (self._blocks, self._seals, self._forgotten):
             for above in [at for at in known if at > height]:
                 del known[above]
+        self._leaders.clear()
         return height
 
     def check_refused(self, stores: Mapping[str, Store], orders: list[Order]) -> None:

@@ -152,6 +152,18 @@ def test_a_recovery_keeps_what_the_survivors_chain_has_and_undoes_nothing_of_the
         oracle.recovered({1: bytes(32)}, ["survivor"])
 
 
+def test_a_term_has_one_leader_in_each_epoch() -> None:
+    """Nobody in the new one has heard of whom the lost elected; within it there can't be two."""
+    oracle = Oracle(lambda id_: alone().disk, Counter())
+    oracle.leads("lost", 4)
+    with pytest.raises(Violation, match="both lead term 4"):
+        oracle.leads("survivor", 4)
+    oracle.recovered({}, ["survivor"])
+    oracle.leads("survivor", 4)
+    with pytest.raises(Violation, match="both lead term 4"):
+        oracle.leads("other", 4)
+
+
 def _acknowledges(node: Node, index: int, term: int) -> None:
     """Check, as it leaves, that the node tells another that it stored the block in this term."""
     reply = AppendEntriesReply(node.id, "other", term, success=True, index=index, hint_index=0, hint_term=0)

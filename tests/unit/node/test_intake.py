@@ -4,6 +4,7 @@ believed.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 import pytest
 
@@ -396,19 +397,21 @@ def test_a_new_terms_probe_beyond_what_is_held_is_refused_at_once() -> None:
     assert (reply.success, reply.term, reply.hint_index) == (False, 2, 64)
 
 
-def test_a_probe_with_blocks_too_far_above_is_answered_without_them() -> None:
+@pytest.mark.parametrize("after", [0, 1, 64])
+def test_a_probe_with_blocks_too_far_above_is_answered_without_them(after: int) -> None:
     """Both ends started again: the follower's log is as far above as may be, and it doesn't know what of it
-    is committed. Were the probe to wait with its blocks, the two would wait for each other: a simulated seed
-    did.
+    is committed. Were the probe to wait with its blocks, or answered from its beginning only, the two would
+    wait for each other: simulated seeds did.
     """
     leader = Leader()
     first = leader.parent
-    leader.send(leader.chain([()] + [[leader.payment(number)] for number in range(63)]), first)
+    blocks = leader.chain([()] + [[leader.payment(number)] for number in range(64)])
+    parents = list(accumulate(blocks, lambda parent, block: parent_of(block, parent), initial=first))
+    leader.send(blocks[:64], first)
     assert leader.acknowledged() == 64
     leader.node = reopen(leader.node)
     leader.commit = 64
-    end = leader.parent
-    leader.send(leader.chain([[leader.payment(99)]]), end)
+    leader.send(blocks[after:], parents[after])
     assert leader.acknowledged() == 65
     assert leader.node.driver.executed_height == 64
 
