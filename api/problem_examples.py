@@ -53,7 +53,7 @@ _DETAILS: Final[Mapping[ProblemKind, str]] = {
 _MORE: Final[Mapping[ProblemKind, Mapping[str, Any]]] = {
     BAD_REQUEST: {"field": "timeout_ms"},
     AMBIGUOUS_ID: {"authors": ("alpha", "beta")},
-    OUTCOME_KINDS[Outcome.NO_QUORUM]: {"leader": "alpha-1", "leader_url": "https://alpha.example:7100"},
+    OUTCOME_KINDS[Outcome.OVERLOADED]: {"leader": "alpha-1", "leader_url": "https://alpha.example:7100"},
 }
 _OUTCOMES: Final = {kind: outcome for outcome, kind in OUTCOME_KINDS.items()}
 

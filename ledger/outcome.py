@@ -81,9 +81,9 @@ class Outcome(IntEnum):
 class OutcomeInfo:
     """What an outcome means to a person and to a program.
 
-    `final`: the same bytes will never have another outcome. `on_chain`: it can stand in a block; others are a
-    node's own answer. `retry_can_help`: sending the same bytes again later may succeed. `iso20022` is an
-    ExternalStatusReason1Code, `""` for success.
+    `final`: the same bytes never have another outcome under the parameters and rules in force. `on_chain`: it
+    can stand in a block; others are a node's own answer. `retry_can_help`: sending the same bytes again later
+    may succeed. `iso20022` is an ExternalStatusReason1Code, `""` for success.
     """
 
     number: int

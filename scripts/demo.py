@@ -1,4 +1,4 @@
-"""The demonstration behind scripts/demo: three banks settle a file of orders while their leader is killed.
+"""The demonstration behind scripts/demo: banks settle a file of orders while their leader is killed.
 
 It does what a person would do, with the commands that a person has; only killing and restarting nodes is its
 own.
