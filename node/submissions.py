@@ -344,12 +344,12 @@ class Submissions:
             full = Refusal(Outcome.OVERLOADED, "as many submitters wait as may")
             report(refused(envelope, full, held=True))
             return
+        if not self._parts.standing.has_quorum:
+            report(refused(envelope, NO_QUORUM, held=True))
+            return
         payload = envelope.payload
         report(SubmitResult(Stage.PENDING, payload.author, payload.tx_id, Outcome.UNKNOWN))
-        if self._parts.standing.has_quorum:
-            self._parts.waiters.add(envelope.signing_hash, report)
-        else:
-            report(refused(envelope, NO_QUORUM, held=True))
+        self._parts.waiters.add(envelope.signing_hash, report)
 
     def _refuse(self, envelope: Envelope, refusal: Refusal, origin: Origin) -> None:
         self.refused_count += 1
