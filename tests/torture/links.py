@@ -1,7 +1,7 @@
 """A cutting proxy: one TCP forwarder for every ordered pair of nodes, each with a weather of its own.
 
 A node that joins later is dialled by those who run already where the members registered it: through a common
-forwarder, which has the weather of whichever pair with this target changed last.
+forwarder, which has the weather of whichever pair of such a node with this target changed last.
 
 A node dials another through the forwarder of that pair, so each direction of the peer links can be cut, held,
 delayed and stalled by itself. Bytes are never lost inside a connection, for TCP would send them again: a lost
@@ -165,6 +165,7 @@ class Links:
             if dialler != target
         }
         self._common: dict[str, Link] = {}
+        self._through_common: set[Pair] = set()
 
     async def start(self) -> dict[Pair, int]:
         """Listen everywhere; the port of each pair."""
@@ -173,9 +174,11 @@ class Links:
     async def add(self, node: str, target: tuple[str, int]) -> tuple[dict[Pair, int], int]:
         """Listen for another node, too: the port of each pair that it is in, and the common one to it."""
         added = {(node, other): Link(self._targets[other], self._random) for other in self._targets}
-        added |= {(other, node): Link(target, self._random) for other in self._targets}
+        to_it = {(other, node): Link(target, self._random) for other in self._targets}
+        added |= to_it
         self._targets[node] = target
         self._links |= added
+        self._through_common |= to_it.keys()
         self._common[node] = Link(target, self._random)
         ports = {pair: await link.start() for pair, link in added.items()}
         return ports, await self._common[node].start()
@@ -185,6 +188,7 @@ class Links:
         del self._targets[node]
         for pair in [pair for pair in self._links if node in pair]:
             await self._links.pop(pair).close()
+        self._through_common = {pair for pair in self._through_common if node not in pair}
         if node in self._common:
             await self._common.pop(node).close()
 
@@ -205,7 +209,7 @@ class Links:
 
     def _apply(self, weather: Weather, pair: Pair) -> None:
         self._links[pair].apply(weather)
-        if pair[1] in self._common:
+        if pair in self._through_common:
             self._common[pair[1]].apply(weather)
 
     def between(self, some: Iterable[str], others: Iterable[str]) -> set[Pair]:

@@ -145,6 +145,13 @@ def test_a_node_that_joins_is_dialled_through_common_and_own_forwarders() -> Non
                     await _ask(reader, writer, b"hello")
         async with _connected(ports["b", "a"]) as (reader, writer):
             assert await _ask(reader, writer, b"hello") == b"hello"
+        links.apply(FAIR)
+        await links.add("c", ("127.0.0.1", port))
+        links.apply(Weather(Passage.CUT), links.between("c", "ab"))
+        # Who came later never dials through it, and who is cut from one node isn't from the others.
+        async with _connected(common) as (reader, writer):
+            assert await _ask(reader, writer, b"hello") == b"hello"
+        await links.remove("c")
         await links.remove("b")
         for through in (common, *ports.values()):
             with pytest.raises(ConnectionRefusedError):
