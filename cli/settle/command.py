@@ -52,6 +52,17 @@ def _columns(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str
     return columns
 
 
+def _delimiter(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str:
+    from cli.settle.orders import NO_DELIMITERS
+
+    if len(value) != 1 or value in NO_DELIMITERS:
+        raise click.BadParameter(
+            f"{value!r} can't stand between columns: give one character, such as ';', ',' or a tab "
+            "($'\\t' in a shell), and neither a quotation mark nor a line's end."
+        )
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What the options say of a run."""
@@ -71,7 +82,13 @@ class Batch:
 @click.option(
     "--payer-bank", default="home", show_default=True, help="The payers' bank, if no column says it."
 )
-@click.option("--delimiter", default=";", show_default=True, help="What stands between columns.")
+@click.option(
+    "--delimiter",
+    default=";",
+    show_default=True,
+    callback=_delimiter,
+    help="The one character between columns; no quotation mark and no line's end.",
+)
 @click.option(
     "--column",
     "columns",
@@ -115,8 +132,6 @@ def settle(
     or its funding for good.
     """
     network, passphrase = _network(connection, passphrase_file)
-    if len(delimiter) != 1:
-        raise CommandError(f"{delimiter!r} is not one character.", "Give --delimiter one.", Exit.USAGE)
     name = batch or file.name
     place = journal or network.directory / JOURNALS / f"{name}.journal"
     settling = Batch(file, name, place, asset, payer_bank.lower(), delimiter, columns)

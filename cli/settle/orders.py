@@ -5,9 +5,11 @@ elsewhere.
 """
 
 import csv
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from cli.errors import CommandError
 from ledger.amounts import AmountError, parse_amount
@@ -16,6 +18,8 @@ MAX_LINE_CHARACTERS = 4_096
 MAX_REFERENCE_CHARACTERS = 64
 FIELDS = ("order", "payer", "payer_bank", "payee", "payee_bank", "amount", "category")
 REQUIRED = ("payer", "payee", "payee_bank", "amount")
+NO_DELIMITERS = '"\r\n'
+"""What a cell is quoted with, and what ends a line; csv splits at every other character."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,9 @@ class _LineError(ValueError):
 class OrderFormat:
     """How a file is laid out.
 
-    `columns` maps our field names (`FIELDS`) to the file's column names; `payer_bank` names the bank of every
-    payer where the file has no such column; `scale` is the asset's number of decimals.
+    `delimiter` is one character, none of `NO_DELIMITERS`; `columns` maps our field names (`FIELDS`) to the
+    file's column names; `payer_bank` names the bank of every payer where the file has no such column; `scale`
+    is the asset's number of decimals.
     """
 
     delimiter: str
@@ -71,38 +76,35 @@ class OrderFormat:
 
 
 def read_orders(path: Path, layout: OrderFormat) -> OrderFile:
-    """The orders of a file.
+    """The orders of a file, which is UTF-8 text, with a byte order mark or without.
 
-    Raises OrderFileError where the header lacks a mapped column or names one twice, or the text isn't UTF-8.
+    Raises OrderFileError where the header can't be read, lacks a mapped column or names one twice.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise OrderFileError(
-            f"{path} is not UTF-8 text (byte {error.start}).", "Convert it to UTF-8 first."
-        ) from error
     orders: list[Order] = []
     bad_lines: list[BadLine] = []
-    for row in _rows(path, text, layout):
-        (bad_lines if isinstance(row, BadLine) else orders).append(row)  # type: ignore[arg-type]  # told apart above
+    with path.open("rb") as file:
+        for row in _rows(path, file, layout):
+            (bad_lines if isinstance(row, BadLine) else orders).append(row)  # type: ignore[arg-type]  # told apart above
     return OrderFile(tuple(orders), tuple(bad_lines))
 
 
-def _rows(path: Path, text: str, layout: OrderFormat) -> Iterator[Order | BadLine]:
-    if not text:
+def _rows(path: Path, file: BinaryIO, layout: OrderFormat) -> Iterator[Order | BadLine]:
+    first = file.readline().removeprefix(BOM_UTF8)
+    if not first:
         raise OrderFileError(f"{path} is empty.", "Its first line must name the columns.")
-    lines = _lines(text)
     try:
-        header = _cells(lines[0], layout.delimiter)
+        header = _cells(_text(first), layout.delimiter)
     except _LineError as error:
         raise OrderFileError(
-            f"The first line of {path} doesn't name columns: {error}.", "Look at the file and at --delimiter."
+            f"The first line of {path} doesn't name columns: {error}.",
+            "Look at the file, which must be UTF-8 text, and at --delimiter.",
         ) from error
     positions = _positions(path, header, layout)
-    for number, line in enumerate(lines[1:], start=2):
-        if not line.strip():
-            continue
+    for number, raw in enumerate(file, start=2):
         try:
+            line = _text(raw)
+            if not line.strip():
+                continue
             cells = _cells(line, layout.delimiter)
             if len(cells) != len(header):
                 raise _LineError(f"the line has {len(cells)} columns, the first line {len(header)}")
@@ -111,13 +113,17 @@ def _rows(path: Path, text: str, layout: OrderFormat) -> Iterator[Order | BadLin
             yield BadLine(number, str(error))
 
 
-def _lines(text: str) -> list[str]:
-    """The lines, which end with LF or CRLF alone.
+def _text(raw: bytes) -> str:
+    """One line without its end, which is LF or CRLF.
 
-    Other characters that Python's splitlines() breaks at may stand in a cell; a break there would shift the
-    numbers of all later lines, and with them their ids.
+    Lines are split as bytes, at LF alone: other characters that Python's splitlines() breaks at may stand in
+    a cell, and a break there would shift the numbers of all later lines, and with them their ids. Each is
+    decoded by itself: a byte that isn't UTF-8 spoils its own line.
     """
-    return [line.removesuffix("\r") for line in text.split("\n")]
+    try:
+        return raw.removesuffix(b"\n").removesuffix(b"\r").decode()
+    except UnicodeDecodeError as error:
+        raise _LineError(f"the line is not UTF-8 text (its byte {error.start + 1})") from error
 
 
 def _cells(line: str, delimiter: str) -> list[str]:

@@ -120,6 +120,22 @@ def test_usage_errors(nostro: Nostro, arguments: str, message: str, remedy: str)
     assert remedy in error["remedy"]
 
 
+@pytest.mark.parametrize("delimiter", ["", ";;", '"', "\n", "\r", "\r\n"])
+def test_a_delimiter_that_can_not_be_one(nostro: Nostro, tmp_path: Path, delimiter: str) -> None:
+    """What quotes a cell, ends a line or is not one character is refused before anything else."""
+    (tmp_path / "orders.csv").write_text("a;b\n")
+    refused = nostro("settle", "orders.csv", "--delimiter", delimiter)
+    assert refused.exit_code == Exit.USAGE
+    assert f"{delimiter!r} can't stand between columns: give one character, such as ';'" in refused.stderr
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", "|", " ", "'", "\x1f"])
+def test_a_delimiter_that_can_be_one(nostro: Nostro, tmp_path: Path, delimiter: str) -> None:
+    """The command goes on to ask for the network."""
+    (tmp_path / "orders.csv").write_text("a;b\n")
+    assert "needs the folder of a network" in nostro("settle", "orders.csv", "--delimiter", delimiter).stderr
+
+
 def test_json_before_what_is_wrong(nostro: Nostro) -> None:
     """Wherever --json stands, the document is the only thing on stdout."""
     assert document(nostro("settle", "--json", "/nope"))["error"]["exit_code"] == Exit.USAGE

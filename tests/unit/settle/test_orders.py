@@ -136,15 +136,53 @@ def test_without_a_payer_bank_the_file_must_have_its_column(tmp_path: Path) -> N
         read(tmp_path, HEADER, layout=layout)
 
 
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize(
+    ("line", "byte"),
+    [
+        (b'1;1;"YZ";"5";1.00;"\xe1"', 20),
+        (b'\xff;1;"YZ\n";"5";1.00;""', 1),
+        (b'1;1;"YZ";"5";1.00;"\xc5', 20),
+        (b'1;1;"YZ";"5";1.00;"\xed\xa0\x80"', 20),
+    ],
+)
+def test_a_line_that_is_not_utf_8_is_named_and_the_rest_goes_on(
+    tmp_path: Path, bom: bytes, end: bytes, line: bytes, byte: int
+) -> None:
+    """Latin-2, half a character, a surrogate, a line's end in quotes: the numbers of those after it stay."""
+    path = tmp_path / "orders.csv"
+    good = '3;1;"YZ";"5";1.00;"\u010d"'.encode()
+    path.write_bytes(bom + end.join([HEADER.encode(), good, line, good, good]))
+    read_file = read_orders(path, LAYOUT)
+    shift = line.count(b"\n")
+    assert [order.line for order in read_file.orders] == [2, 4 + shift, 5 + shift]
+    assert {order.category for order in read_file.orders} == {"\u010d"}
+    assert [bad.line for bad in read_file.bad_lines] == [3, 4][: 1 + shift]
+    assert read_file.bad_lines[0].reason == f"the line is not UTF-8 text (its byte {byte})"
+
+
+def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:
+    """With it the same orders are read; alone it is an empty file."""
+    good = '3;1;"YZ";"5";1.00;""'
+    path = tmp_path / "marked.csv"
+    path.write_bytes(f"\ufeff{HEADER}\n{good}\n".encode())
+    assert read_orders(path, LAYOUT) == read(tmp_path, HEADER, good)
+    path.write_bytes("\ufeff".encode())
+    with pytest.raises(OrderFileError, match="empty"):
+        read_orders(path, LAYOUT)
+
+
 def test_an_empty_file_and_other_encodings_are_refused(tmp_path: Path) -> None:
-    """Neither is taken for a file without orders."""
+    """Neither is taken for a file without orders: a header that can't be read spoils the file."""
     path = tmp_path / "orders.csv"
     path.write_bytes(b"")
     with pytest.raises(OrderFileError, match="empty"):
         read_orders(path, LAYOUT)
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(OrderFileError, match="UTF-8"):
+    path.write_bytes(HEADER.encode("utf-16"))
+    with pytest.raises(OrderFileError, match=r"first line of .* is not UTF-8") as caught:
         read_orders(path, LAYOUT)
+    assert "must be UTF-8 text" in caught.value.explained.remedy
 
 
 def test_an_overlong_or_unreadable_header_is_refused(tmp_path: Path) -> None:
