@@ -20,7 +20,8 @@ HEAD = """# The command line
 `nostro` is one command with subcommands. This page is made from their own help by scripts/write_cli_page.py.
 
 - Data goes to stdout, words for people to stderr. `--json` gives one document on stdout, errors included:
-  `{"error": {"message", "remedy", "exit_code"}}`.
+  `{"error": {"message", "remedy", "exit_code"}}`. Every command takes it but `node run`, which stays, and
+  `completion`, which prints a script.
 - Colour only on a terminal, and never with NO_COLOR set. Questions are asked only on a terminal.
 - Exit codes: 0 done, 1 error, 2 usage, 3 refused by the ledger, 4 not found, 5 no quorum or unreachable,
   6 outcome unknown (submit the same bytes again), 10 audit violation.

@@ -7,7 +7,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -38,6 +38,8 @@ DEFAULT_COLUMNS = {
 SHOWN_LINES = 20
 """How many lines of each sort a person is shown; `--json` has them all."""
 JOURNALS = "journals"
+GENERATED_SCALE = 2
+"""The decimals of the amounts that `nostro orders` makes."""
 
 
 def _columns(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -317,18 +319,47 @@ def exit_code(report: Report) -> Exit:
 @click.argument("count", type=click.IntRange(1), default=6_471)
 @click.option("--seed", default=1, show_default=True, help="The same seed makes the same orders.")
 @click.option("--out", type=click.Path(path_type=Path), help="The file to write. Default: standard output.")
+@output.json_option
 def orders(count: int, seed: int, out: Path | None) -> None:
     """Write COUNT realistic payment orders of one bank's customers to 13 other banks.
 
     Amounts, categories and banks are spread like the published figures of a real Czech bank's standing
     orders.
     """
-    from cli.settle.generator import MAX_ORDERS, write_orders
+    from cli.settle.generator import MAX_ORDERS
 
     if count > MAX_ORDERS:
         raise CommandError(f"{count:,} orders are more than {MAX_ORDERS:,}.", "Ask for fewer.", Exit.USAGE)
-    if out is None:
-        write_orders(sys.stdout, count, seed)
-        return
-    with out.open("w", encoding="utf-8", newline="") as file:
-        write_orders(file, count, seed)
+    if out is not None:
+        with out.open("w", encoding="utf-8", newline="") as file:
+            hellers = _write_orders(file, count, seed)
+        _show_written(out, count, hellers)
+    elif output.current().as_json:
+        raise CommandError(
+            "With --json the document is on standard output, so that the orders can't be there too.",
+            "Name a file for them with --out.",
+            Exit.USAGE,
+        )
+    else:
+        _write_orders(sys.stdout, count, seed)
+
+
+def _write_orders(file: TextIO, count: int, seed: int) -> int:
+    """Write orders with progress shown, but not among the orders on a terminal; what they come to."""
+    from cli.settle.generator import write_orders
+
+    if file.isatty():
+        return write_orders(file, count, seed)
+    with progress("orders written") as report_progress:
+        return write_orders(file, count, seed, report_progress)
+
+
+def _show_written(file: Path, count: int, hellers: int) -> None:
+    from ledger.amounts import format_amount
+
+    out = output.current()
+    total = format_amount(hellers, GENERATED_SCALE)
+    out.result(
+        {"file": str(file), "orders": count, "total": total},
+        lambda: out.fields((("written", file), ("orders", f"{count:,}"), ("total", total))),
+    )

@@ -9,7 +9,7 @@ of an order.
 import csv
 import random
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TextIO, TypeVar
@@ -18,6 +18,9 @@ T = TypeVar("T")
 
 MAX_ORDERS = 10_000_000
 COLUMNS = ("order_id", "account_id", "bank_to", "account_to", "amount", "k_symbol")
+AMOUNT = COLUMNS.index("amount")
+TOLD_EVERY_ORDERS = 1_000
+"""Progress is told once for so many: to tell it for each takes longer than to make one."""
 BANKS = {
     "AB": 519, "CD": 458, "EF": 483, "GH": 487, "IJ": 496, "KL": 500, "MN": 466,
     "OP": 485, "QR": 531, "ST": 511, "UV": 499, "WX": 515, "YZ": 521,
@@ -61,11 +64,22 @@ def generate(count: int, seed: int) -> Iterator[tuple[str, ...]]:
         yield _row(source, order_id, payer)
 
 
-def write_orders(out: TextIO, count: int, seed: int) -> None:
-    """The orders as delimited text (semicolons, a header line)."""
+def write_orders(
+    out: TextIO, count: int, seed: int, progress: Callable[[int, int], None] = lambda written, total: None
+) -> int:
+    """Write the orders as delimited text (semicolons, a header line); what they come to, in hellers.
+
+    `progress(written, total)` counts orders.
+    """
     writer = csv.writer(out, delimiter=";", lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows(generate(count, seed))
+    hellers = 0
+    for written, row in enumerate(generate(count, seed), start=1):
+        writer.writerow(row)
+        hellers += int(row[AMOUNT].replace(".", ""))
+        if written % TOLD_EVERY_ORDERS == 0 or written == count:
+            progress(written, count)
+    return hellers
 
 
 def _row(source: random.Random, order_id: int, payer: int) -> tuple[str, ...]:

@@ -116,6 +116,19 @@ def test_progress_bar_on_a_terminal(
     assert said.out == ""
 
 
+def test_data_beside_a_bar_stays_on_stdout(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Someone who writes data to a file sees the bar, and the file has the data."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress("writing"):
+        sys.stdout.write("data\n")
+    said = capsys.readouterr()
+    assert said.out == "data\n"
+    assert "data" not in said.err
+
+
 @pytest.mark.parametrize(("terminal", "told"), [(True, "patience\n"), (False, "")])
 def test_who_waits_at_a_terminal_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], terminal: bool, told: str

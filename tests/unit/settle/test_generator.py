@@ -7,7 +7,15 @@ from itertools import islice
 
 import pytest
 
-from cli.settle.generator import BANKS, CATEGORIES, COLUMNS, MAX_ORDERS, generate, write_orders
+from cli.settle.generator import (
+    BANKS,
+    CATEGORIES,
+    COLUMNS,
+    MAX_ORDERS,
+    TOLD_EVERY_ORDERS,
+    generate,
+    write_orders,
+)
 
 PUBLISHED_ORDERS = 6_471
 PUBLISHED_TOTAL = Decimal("21228993.60")
@@ -49,6 +57,17 @@ def test_amounts_stay_within_their_category() -> None:
     for row in generate(5_000, 4):
         low, high = bounds[row[5]]
         assert low <= Decimal(row[4]) <= high
+
+
+def test_writing_says_how_far_it_is_and_what_the_orders_come_to() -> None:
+    """Once for so many orders, and at the end; the sum is that of the rows."""
+    out = io.StringIO()
+    told: list[tuple[int, int]] = []
+    count = TOLD_EVERY_ORDERS + 2
+    hellers = write_orders(out, count, 1, lambda written, total: told.append((written, total)))
+    assert told == [(TOLD_EVERY_ORDERS, count), (count, count)]
+    assert Decimal(hellers) / 100 == sum(Decimal(row[4]) for row in generate(count, 1))
+    assert len(out.getvalue().splitlines()) == 1 + count
 
 
 def test_the_number_of_orders_is_bounded() -> None:
