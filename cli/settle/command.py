@@ -226,7 +226,7 @@ async def _carry_out(runner: Runner, plan: Plan, keys: NetworkKeys) -> Carried:
     height = (await runner.client.block("latest", Freshness(strong=True))).height
     recall = Recall(runner.client, runner.desk, runner.network_name, runner.scale, height)
     signed = runner.journal.envelopes
-    endings = await recall.endings(plan, signed)
+    endings = await recall.endings(plan, signed, progress)
     keys.open_banks(signing_banks(plan, signed.keys() | endings.keys()))
     start = time.monotonic()
     await carry_out(runner, plan, endings, progress)

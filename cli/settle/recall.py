@@ -12,6 +12,7 @@ from math import ceil
 
 from cli.settle.ending import Ending, find
 from cli.settle.plan import Payment, Plan
+from cli.settle.runner import Progress, Shown
 from cli.settle.signing import Desk
 from cli.settle.terms import Terms, told_terms
 from cli.settle.unchanged import FileChanged, funding_difference, payment_difference
@@ -49,26 +50,38 @@ class Recall:
     height: int
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(READS_IN_FLIGHT))
 
-    async def endings(self, plan: Plan, signed: Container[bytes]) -> dict[bytes, Ending]:
+    async def endings(self, plan: Plan, signed: Container[bytes], shown: Shown) -> dict[bytes, Ending]:
         """The endings, by id, of all that the chain has of a plan. None for a batch that was never run, nor
         for one of which fundings stand in the journal (`signed`).
 
-        Raises FileChanged for the first line that was something else.
+        `shown` gives each stretch of reads its progress. Raises FileChanged for the first line that was
+        something else.
         """
-        if any(payment.funding_tx_id in signed for payment in plan.payments):
+        payments = plan.payments
+        if any(payment.funding_tx_id in signed for payment in payments):
             return {}
-        if not await self._all(self._funding, _probes(plan.payments)):
-            return {}
-        found = await self._all(self._funding, plan.payments) + await self._all(self._payment, plan.payments)
+        with shown("Looking for an earlier run") as progress:
+            if not await self._all(self._funding, _probes(payments), progress):
+                return {}
+        with shown(f"Reading {len(payments):,} earlier fundings") as progress:
+            found = await self._all(self._funding, payments, progress)
+        with shown(f"Reading {len(payments):,} earlier payments") as progress:
+            found += await self._all(self._payment, payments, progress)
         changed = min(((past.line, past.change) for past in found if past.change is not None), default=None)
         if changed is not None:
             raise FileChanged(changed[0], plan.batch, changed[1])
         return {past.tx_id: past.ending for past in found}
 
-    async def _all(self, look: Look, payments: Sequence[Payment]) -> list[Past]:
+    async def _all(self, look: Look, payments: Sequence[Payment], progress: Progress) -> list[Past]:
+        done = 0
+
         async def one(payment: Payment) -> Past | None:
+            nonlocal done
             async with self._slots:
-                return await look(payment)
+                past = await look(payment)
+            done += 1
+            progress(done, len(payments))
+            return past
 
         return [past for past in await asyncio.gather(*map(one, payments)) if past is not None]
 

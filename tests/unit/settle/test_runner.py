@@ -34,6 +34,7 @@ class Settling:
     chain: PlayedChain = field(default_factory=PlayedChain)
     desk: Desk = field(default_factory=make_desk)
     runs: int = 0
+    told: list[tuple[str, int, int]] = field(default_factory=list)
 
     def run(self, made: Plan) -> Report:
         """What the next run reports; each signs at another time."""
@@ -46,15 +47,14 @@ class Settling:
         with Journal(self.journal, bytes(32), made.batch) as journal:
             runner = Runner(client, journal, self.desk, NETWORK, SCALE)
             recall = Recall(client, self.desk, NETWORK, SCALE, height)
-            endings = await recall.endings(made, journal.envelopes)
-            await carry_out(runner, made, endings, shown)
+            endings = await recall.endings(made, journal.envelopes, self.shown)
+            await carry_out(runner, made, endings, self.shown)
         return make_report(Carried(made, height, endings, 0.0), ())
 
-
-@contextmanager
-def shown(_label: str) -> Iterator[Progress]:
-    """Shows nobody anything."""
-    yield lambda _done, _total: None
+    @contextmanager
+    def shown(self, label: str) -> Iterator[Progress]:
+        """Keep what a person would be shown."""
+        yield lambda done, total: self.told.append((label, done, total))
 
 
 @pytest.fixture
@@ -104,6 +104,18 @@ def test_without_the_journal_the_chain_tells_a_changed_file(
         settling.run(plan(*now))
     assert len(settling.chain.sent) == sent
     assert settling.run(plan(*ORDERS)).settled_earlier == 3
+
+
+def test_who_lost_the_journal_sees_how_far_the_chain_is_asked(settling: Settling) -> None:
+    """Two reads an order, each counted; with the journal nothing is asked and nothing shown of it."""
+    settling.run(plan(*ORDERS))
+    settling.told.clear()
+    settling.run(plan(*ORDERS))
+    assert not [label for label, _, _ in settling.told if label.startswith(("Looking", "Reading"))]
+    settling.journal.unlink()
+    settling.run(plan(*ORDERS))
+    for label in ("Reading 3 earlier fundings", "Reading 3 earlier payments"):
+        assert [told[1:] for told in settling.told if told[0] == label] == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_a_new_batch_asks_the_chain_for_a_few_orders_only(settling: Settling) -> None:
