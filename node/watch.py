@@ -53,37 +53,50 @@ class Watch:
         """A node that has just started counts as having a quorum until its patience is over."""
         self._parts = parts
         self._patience_ticks = parts.election_ticks // 2
+        self._term = parts.raft.term
         self._led_term = 0
         self._sealed = parts.store.last_own_seal()
 
     def tick(self) -> None:
-        """Notice that nobody has led for as long as patience lasts."""
+        """Notice that no leader with a majority has been heard of for as long as patience lasts."""
+        raft = self._parts.raft
         self._patience_ticks -= 1
-        self._notice_lost_quorum()
+        if raft.term != self._term:
+            # Whoever stands in a new term has been answered by a majority (pre-vote).
+            self._term, self._patience_ticks = raft.term, self._parts.election_ticks // 2
+        self._look()
 
     def lead_changed(self) -> None:
         """Somebody else leads, or nobody; a leader has a quorum behind it, or steps down (check-quorum)."""
         raft = self._parts.raft
-        if raft.leader_id is not None:
-            self._parts.standing.has_quorum = True
         self._patience_ticks = self._patience()
+        self._term = raft.term
         self._led_term = raft.term if raft.role is Role.LEADER else 0
-        self._notice_lost_quorum()
+        self._look()
 
     def _patience(self) -> int:
         """How many ticks a new leader is waited for: half of the shortest time in which elections begin, and
         since a leader was heard no more than the longest.
 
-        Who led, and steps down within its term, has not been answered by a quorum for as long already.
+        A voter that led, and steps down within its term, has waited for a quorum as long already.
         """
         raft, election_ticks = self._parts.raft, self._parts.election_ticks
-        if self._led_term:
-            return 0 if raft.term == self._led_term else election_ticks // 2
-        return min(election_ticks // 2, 2 * election_ticks - raft.unheard_ticks)
+        if not self._led_term:
+            return min(election_ticks // 2, self._longest_ticks - raft.unheard_ticks)
+        deserted = raft.term == self._led_term and raft.membership.is_voter(raft.id)
+        return 0 if deserted else election_ticks // 2
 
-    def _notice_lost_quorum(self) -> None:
-        parts, standing = self._parts, self._parts.standing
-        if standing.leader_id is None and standing.has_quorum and self._patience_ticks <= 0:
+    @property
+    def _longest_ticks(self) -> int:
+        return 2 * self._parts.election_ticks
+
+    def _look(self) -> None:
+        """A learner never stands for election: to its core a leader leads until another one does."""
+        parts, raft, standing = self._parts, self._parts.raft, self._parts.standing
+        is_deaf = not standing.leads and raft.unheard_ticks >= self._longest_ticks
+        if standing.leader_id is not None and not is_deaf:
+            standing.has_quorum = True
+        elif standing.has_quorum and (standing.leader_id is not None or self._patience_ticks <= 0):
             standing.has_quorum = False
             parts.counters["quorum_lost"] += 1
             parts.quorum_lost()

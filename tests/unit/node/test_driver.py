@@ -12,6 +12,7 @@ from node.messages import RaftFrame
 from node.results import Stage, SubmitResult
 from tests.unit.node.anna import alone, issue, open_anna, pay, stages, tx
 from tests.unit.node.harness import ELECTION_TICKS, NOW_MS, Network, Node, reopen
+from tests.unit.node.test_membership import Cluster
 
 
 def test_a_payment_goes_through_every_stage_without_waiting_for_a_tick() -> None:
@@ -331,6 +332,60 @@ def test_submitters_are_told_within_the_longest_election_timeout(later: int) -> 
     network.tick(2 * ELECTION_TICKS)
     for results in waiting:
         assert (results[-1].outcome, results[-1].held) == (Outcome.NO_QUORUM, True)
+
+
+@pytest.mark.parametrize("later", range(ELECTION_TICKS))
+def test_who_still_hears_a_leader_without_a_majority_is_told_after_it(later: int) -> None:
+    """The leader notices first; its follower when it has been silent, too."""
+    network = Network(5)
+    leader = network.elect()
+    follower = next(node for node in network.nodes.values() if node is not leader)
+    network.tick(later)
+    lost = network.nodes.keys() - {leader.id, follower.id}
+    network.cut = {(one, other) for one in network.nodes for other in network.nodes if lost & {one, other}}
+    first, second = leader.submit(open_anna(leader)), follower.submit(open_anna(follower, 101))
+    network.tick(2 * ELECTION_TICKS)
+    assert first[-1].outcome is Outcome.NO_QUORUM
+    network.tick(2 * ELECTION_TICKS)
+    assert second[-1].outcome is Outcome.NO_QUORUM
+
+
+def test_a_learner_is_told_too_and_takes_heart_again() -> None:
+    """It never stands for election, so its core names the last leader for ever."""
+    cluster = Cluster(3, further=1)
+    cluster.elect()
+    cluster.change(add=cluster.register(3), voting=False)
+    learner = cluster.nodes["n3"]
+    cluster.cut = {(one, other) for one in cluster.nodes for other in cluster.nodes}
+    results = learner.submit(open_anna(learner))
+    cluster.tick(2 * ELECTION_TICKS)
+    assert (results[-1].outcome, results[-1].held) == (Outcome.NO_QUORUM, True)
+    assert why_not_ready(learner.driver) is not None
+    cluster.cut = set()
+    cluster.elect()
+    cluster.tick(2)
+    assert why_not_ready(learner.driver) is None
+
+
+def test_an_election_that_is_being_won_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who stands first drew nearly the longest time, and its disk is slow; a majority has let it stand."""
+    network = Network(3)
+    for node, drawn in zip(network.nodes.values(), (0, ELECTION_TICKS - 2, ELECTION_TICKS - 1), strict=True):
+        monkeypatch.setattr(node.ports, "randrange", lambda stop, drawn=drawn: drawn)
+    leader = network.elect()
+    survivors = [node for node in network.nodes.values() if node is not leader]
+    network.cut = {pair for node in survivors for pair in ((leader.id, node.id), (node.id, leader.id))}
+    waiting = [node.submit(open_anna(node, 101 + number)) for number, node in enumerate(survivors)]
+    for node in survivors:
+        node.ports.disk.paused = True
+    while survivors[0].driver.status().role != "candidate":
+        network.tick()
+    network.tick(ELECTION_TICKS // 2 - 1)
+    assert [stages(results) for results in waiting] == [[Stage.PENDING]] * 2
+    for node in survivors:
+        node.ports.disk.paused = False
+    network.tick(2)
+    assert [results[-1].outcome for results in waiting] == [Outcome.EXECUTED] * 2
 
 
 def test_a_leader_whose_term_is_over_waits_for_the_next() -> None:
