@@ -82,9 +82,11 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StoreSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which blocks a node keeps: all of them (`archive`), or the newest `keep_blocks` (`pruned`)."""
+    """Which blocks a node keeps: all that it gets (`archive`), all from genesis on, so that a new one begins
+    without a snapshot (`complete`), or the newest `keep_blocks` (`pruned`).
+    """
 
-    retention: Literal["archive", "pruned"] = "archive"
+    retention: Literal["archive", "complete", "pruned"] = "archive"
     keep_blocks: Annotated[int, msgspec.Meta(ge=1_024)] = 100_000
 
 

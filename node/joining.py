@@ -53,8 +53,9 @@ class Joiner:
     """Who takes a snapshot: the node, its network, where its store is, and how it asks the others.
 
     `peers` gives the ids of the other nodes as far as they are known now; `follow` is told the registry that
-    the store holds before anybody is asked. An `archive` is to hold all blocks:
-    once it has some it takes a snapshot only where it can't go on without, and keeps the store it had.
+    the store holds before anybody is asked. An `archive` gives up no block: once it has some it takes a
+    snapshot only where it can't go on without, and keeps the store it had. A `complete` one does so from the
+    first block on.
     """
 
     genesis_raw: bytes
@@ -65,6 +66,7 @@ class Joiner:
     log: Log
     follow: Callable[[Registry], object]
     archive: bool = False
+    complete: bool = False
 
 
 class BuiltStore:
@@ -235,8 +237,10 @@ def _open(joiner: Joiner) -> tuple[LevelDatabase, Store]:
 
 
 def _keeps_to_its_log(joiner: Joiner, executed: int) -> bool:
-    """An archive that has blocks would lose what a snapshot leaves out, perhaps the last copy of it."""
-    return joiner.archive and executed > 0
+    """An archive that has blocks would lose what a snapshot leaves out, perhaps the last copy of it; one that
+    is to be complete would never get it.
+    """
+    return joiner.complete or (joiner.archive and executed > 0)
 
 
 async def build_if_far_behind(

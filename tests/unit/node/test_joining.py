@@ -156,6 +156,20 @@ def test_an_archive_with_blocks_takes_a_snapshot_only_where_it_must(tmp_path: Pa
     source.close()
 
 
+def test_a_complete_archive_begins_at_genesis(tmp_path: Path, source: Source) -> None:
+    """However far behind, it asks nobody for a snapshot, before it starts or beside its driver."""
+    joiner = replace_dataclass(source.joiner(tmp_path / "data"), archive=True, complete=True)
+
+    async def scenario() -> None:
+        source.height = 2 * FAR_BEHIND_BLOCKS
+        database, store = await open_store(joiner, 2**50)
+        assert (store.log_end, source.asked) == (0, [])
+        database.close()
+
+    asyncio.run(scenario())
+    source.close()
+
+
 def test_a_running_node_builds_beside_its_store(tmp_path: Path, source: Source) -> None:
     """Its store stays until the new one takes over, with what was promised meanwhile."""
     data = tmp_path / "data"
