@@ -14,6 +14,7 @@ import click
 
 from cli import output
 from cli.admin_port import configured_port
+from cli.progress import patiently, progress
 from cli.used_ids import check_unused
 from ledger.snapshot import ACCOUNTS, CHAIN
 from node import operators
@@ -21,9 +22,10 @@ from node.backup import back_up_store, check_target, copy_backup, verify_backup
 from node.backup import restore as restore_store
 from node.config import NodeConfig, load_config
 from node.disk import LevelDatabase, StoreInUse
+from node.operators import PRUNE_TIMEOUT_S, SNAPSHOT_TIMEOUT_S
 from node.provision import load_network
 from node.pruning import LEAST_KEPT_BLOCKS
-from node.store import Store
+from node.store import PRUNED_AT_ONCE, Store
 
 if TYPE_CHECKING:
     from ledger.snapshot import Manifest
@@ -51,10 +53,16 @@ def backup(config: Path, folder: Path, operator: Path | None) -> None:
     settings = load_config(config)
     genesis_raw = settings.genesis.read_bytes()
     try:
-        back_up_store(settings.data, genesis_raw, settings.node, folder)
+        with progress("accounts and blocks written") as tell:
+            back_up_store(settings.data, genesis_raw, settings.node, folder, tell)
     except StoreInUse:
-        copy_backup(asyncio.run(operators.make_snapshot(_admin_port(config, settings, operator))), folder)
-    _show(verify_backup(folder, genesis_raw), folder)
+        making = operators.make_snapshot(_admin_port(config, settings, operator))
+        snapshot = asyncio.run(patiently(making, _waiting(settings, "made a snapshot", SNAPSHOT_TIMEOUT_S)))
+        with progress("bytes copied") as tell:
+            copy_backup(snapshot, folder, tell)
+    with progress("bytes proved") as tell:
+        manifest = verify_backup(folder, genesis_raw, tell)
+    _show(manifest, folder)
 
 
 @click.command()
@@ -83,7 +91,8 @@ def restore(folder: Path, config: Path, urls: tuple[str, ...]) -> None:
     settings = load_config(config)
     others = tuple(url for node, url in settings.api_urls.items() if node != settings.node)
     told = check_unused(settings.node, urls or others, settings.ca)
-    manifest = restore_store(folder, settings.genesis.read_bytes(), settings.node, settings.data)
+    with progress("bytes restored") as tell:
+        manifest = restore_store(folder, settings.genesis.read_bytes(), settings.node, settings.data, tell)
     _show(manifest, settings.data)
     if not told:
         output.current().warn(
@@ -114,16 +123,28 @@ def prune(config: Path, keep: int, operator: Path | None) -> None:
     try:
         height = _prune_store(settings, keep)
     except StoreInUse:
-        height = asyncio.run(operators.prune(_admin_port(config, settings, operator), keep))
+        pruning = operators.prune(_admin_port(config, settings, operator), keep)
+        height = asyncio.run(patiently(pruning, _waiting(settings, "forgotten old blocks", PRUNE_TIMEOUT_S)))
     out.result({"pruned_height": height}, lambda: out.fields((("forgotten up to height", height),)))
 
 
 def _prune_store(settings: NodeConfig, keep: int) -> int:
-    """Forget blocks of a node that doesn't run."""
-    with closing(LevelDatabase(settings.data, create=False)) as database:
+    """Forget blocks of a node that doesn't run; up to which height they are forgotten then."""
+    with (
+        closing(LevelDatabase(settings.data, create=False)) as database,
+        progress("blocks forgotten") as tell,
+    ):
         store = Store.open(database, settings.genesis.read_bytes(), settings.node)
-        store.prune(store.last_certified() - keep)
+        before, target = store.pruned, store.last_certified() - keep
+        while store.pruned < target:
+            store.prune(min(target, store.pruned + PRUNED_AT_ONCE))
+            tell(store.pruned - before, target - before)
         return store.pruned
+
+
+def _waiting(settings: NodeConfig, what: str, most_s: float) -> str:
+    """What a person is told who waits for a running node, which doesn't say how far it is."""
+    return f"Waiting until {settings.node}, which runs, has {what}; {most_s:.0f} s at the most ..."
 
 
 def _admin_port(config: Path, settings: NodeConfig, operator: Path | None) -> AdminPort:

@@ -7,6 +7,7 @@ node's own: what is made of it is another node. It must not know who asks for on
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from node.disk import LevelDatabase
 from node.snapshot_export import export_items, prove_exported
 from node.snapshot_folder import (
     MANIFEST,
+    Chunk,
     chunks_of,
     make_empty,
     read_chunk,
@@ -29,6 +31,12 @@ from node.snapshot_folder import (
 from node.snapshot_install import SnapshotInstaller
 from node.store import Store
 from wallet.atomic_file import write_private
+
+Progress = Callable[[int, int], None]
+
+
+def untold(_done: int, _total: int) -> None:
+    """Tell nobody of progress."""
 
 
 class BackupRefused(Exception):
@@ -45,18 +53,23 @@ def check_target(target: Path) -> None:
         raise BackupRefused(f"{target} is not empty.", "Give each backup a new folder.")
 
 
-def copy_backup(snapshot: Path, target: Path) -> Manifest:
-    """Copy a snapshot that a running node has made; the manifest comes last, so that a part is no backup."""
+def copy_backup(snapshot: Path, target: Path, progress: Progress = untold) -> Manifest:
+    """Copy a snapshot that a running node has made; the manifest comes last, so that a part is no backup.
+
+    `progress(done, total)` counts bytes.
+    """
     manifest = read_manifest(snapshot)
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for chunk in chunks_of(manifest):
+    for chunk in _counted(manifest, progress):
         write_private(target / chunk.name, read_chunk(snapshot, chunk))
     write_private(target / MANIFEST, (snapshot / MANIFEST).read_bytes())
     return manifest
 
 
-def back_up_store(data: Path, genesis_raw: bytes, node_id: str, target: Path) -> Manifest:
-    """Back up the store of a node that doesn't run.
+def back_up_store(
+    data: Path, genesis_raw: bytes, node_id: str, target: Path, progress: Progress = untold
+) -> Manifest:
+    """Back up the store of a node that doesn't run; `progress(done, total)` counts accounts and blocks.
 
     Raises StoreError, CorruptRecord, or BackupRefused where the store's height has no certificate.
     """
@@ -65,7 +78,7 @@ def back_up_store(data: Path, genesis_raw: bytes, node_id: str, target: Path) ->
         if not load_progress(store).height:
             raise BackupRefused("Nothing is executed yet.", "Start the node: there is nothing to back up.")
         make_empty(target)
-        manifest = prove_exported(store, export_items(database, target))
+        manifest = prove_exported(store, export_items(database, target, progress))
     if manifest is None:
         shutil.rmtree(target)
         raise BackupRefused(
@@ -76,21 +89,26 @@ def back_up_store(data: Path, genesis_raw: bytes, node_id: str, target: Path) ->
     return manifest
 
 
-def verify_backup(folder: Path, genesis_raw: bytes) -> Manifest:
-    """Prove a whole backup from genesis on, as whoever restores it will; raises SnapshotInvalid."""
+def verify_backup(folder: Path, genesis_raw: bytes, progress: Progress = untold) -> Manifest:
+    """Prove a whole backup from genesis on, as whoever restores it will; raises SnapshotInvalid.
+
+    `progress(done, total)` counts bytes.
+    """
     manifest = read_manifest(folder)
     proof = SnapshotProof(genesis_raw, manifest)
-    for chunk in chunks_of(manifest):
+    for chunk in _counted(manifest, progress):
         proof.take(chunk.section, unpack_chunk(read_chunk(folder, chunk), chunk.ref, chunk.name))
     proof.finish()
     return manifest
 
 
-def restore(folder: Path, genesis_raw: bytes, node_id: str, data: Path) -> Manifest:
+def restore(
+    folder: Path, genesis_raw: bytes, node_id: str, data: Path, progress: Progress = untold
+) -> Manifest:
     """Make the store of a new node of a backup, proved on the way; the node learns the rest from its peers.
 
-    Raises SnapshotInvalid, or BackupRefused where there is a store already, or the node's id has been used:
-    what a node has promised since the backup, the backup can't know.
+    `progress(done, total)` counts bytes. Raises SnapshotInvalid, or BackupRefused where there is a store
+    already, or the node's id has been used: what a node has promised since the backup, the backup can't know.
     """
     settle(data)
     if data.exists():
@@ -102,7 +120,7 @@ def restore(folder: Path, genesis_raw: bytes, node_id: str, data: Path) -> Manif
     manifest = read_manifest(folder)
     make_empty(new_folder(data))
     try:
-        _build(folder, genesis_raw, node_id, manifest, new_folder(data))
+        _build(folder, genesis_raw, node_id, manifest, new_folder(data), progress)
     except (SnapshotInvalid, BackupRefused):
         settle(data)
         raise
@@ -110,16 +128,27 @@ def restore(folder: Path, genesis_raw: bytes, node_id: str, data: Path) -> Manif
     return manifest
 
 
-def _build(folder: Path, genesis_raw: bytes, node_id: str, manifest: Manifest, new: Path) -> None:
+def _build(
+    folder: Path, genesis_raw: bytes, node_id: str, manifest: Manifest, new: Path, progress: Progress
+) -> None:
     with closing(LevelDatabase(new)) as database:
         installer = SnapshotInstaller(genesis_raw, node_id, manifest, database)
-        for chunk in chunks_of(manifest):
+        for chunk in _counted(manifest, progress):
             raw = read_chunk(folder, chunk)
             if chunk.section == REGISTRY:
                 _check_new(unpack_chunk(raw, chunk.ref, chunk.name), node_id)
             installer.take(chunk, raw)
         installer.prove()
         installer.finish(None)
+
+
+def _counted(manifest: Manifest, progress: Progress) -> Iterator[Chunk]:
+    """Every chunk in its order; when the next is asked for, the bytes of those before are told as done."""
+    done, total = 0, manifest.size_bytes
+    for chunk in chunks_of(manifest):
+        yield chunk
+        done += chunk.ref.size_bytes
+        progress(done, total)
 
 
 def _check_new(rows: list[bytes], node_id: str) -> None:

@@ -280,7 +280,8 @@ async def _joining(frame: _Frame) -> AsyncIterator[Joiner]:
             peers=lambda: frozenset(book.addresses) - {config.node},
             log=frame.log,
             follow=book.follow,
-            archive=config.store.retention == "archive",
+            archive=config.store.retention != "pruned",
+            complete=config.store.retention == "complete",
         )
 
 

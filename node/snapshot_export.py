@@ -6,7 +6,7 @@ nor why the snapshot is made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -59,26 +59,46 @@ class Exported(NamedTuple):
     sections: tuple[SectionRef, ...]
 
 
-def export_items(rows: Rows, folder: Path) -> Exported:
+def export_items(
+    rows: Rows, folder: Path, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Exported:
     """Write the chunks of the state that `rows` hold into an empty folder; its manifest comes later.
 
-    Raises CorruptRecord for damaged rows, and ValueError where nothing is executed yet.
+    `progress(done, total)` counts accounts and blocks. Raises CorruptRecord for damaged rows, and ValueError
+    where nothing is executed yet.
     """
-    height, items = section_items(rows)
-    if not height:
+    executed = _executed(rows)
+    if not executed.height:
         raise ValueError("Nothing is executed yet: a snapshot is of height 1 at least.")
+    done, total = 0, executed.account_count + executed.height
+
+    def count() -> None:
+        nonlocal done
+        done += 1
+        progress(done, total)
+
+    height, items = section_items(rows, count)
     sections = tuple(_write_section(folder, name, found) for name, found in items.items())
     return Exported(height, sections)
 
 
-def section_items(rows: Rows) -> tuple[int, dict[str, Iterator[bytes]]]:
-    """The height whose state the rows hold, and the items of each section, to be read in their order."""
-    progress = decode(rows.get(PROGRESS_KEY) or b"", Progress)
-    return progress.height, {
-        ACCOUNTS: (row for _, row in rows.scan(*_range(ACCOUNT_PREFIX))),
+def section_items(
+    rows: Rows, count: Callable[[], None] = lambda: None
+) -> tuple[int, dict[str, Iterator[bytes]]]:
+    """The height whose state the rows hold, and the items of each section, to be read in their order.
+
+    `count` is called for each account and each block that was read.
+    """
+    height = _executed(rows).height
+    return height, {
+        ACCOUNTS: _account_items(rows, count),
         REGISTRY: (row for _, row in rows.scan(*_range(REGISTRY_PREFIX))),
-        CHAIN: _chain_items(rows, progress.height),
+        CHAIN: _chain_items(rows, height, count),
     }
+
+
+def _executed(rows: Rows) -> Progress:
+    return decode(rows.get(PROGRESS_KEY) or b"", Progress)
 
 
 def check_provable(store: Store, registry: Registry) -> None:
@@ -123,13 +143,20 @@ def _write_section(folder: Path, name: str, items: Iterable[bytes]) -> SectionRe
     return SectionRef(name, count, tuple(refs))
 
 
-def _chain_items(rows: Rows, height: int) -> Iterator[bytes]:
+def _account_items(rows: Rows, count: Callable[[], None]) -> Iterator[bytes]:
+    for _, row in rows.scan(*_range(ACCOUNT_PREFIX)):
+        count()
+        yield row
+
+
+def _chain_items(rows: Rows, height: int, count: Callable[[], None]) -> Iterator[bytes]:
     """Each block's header and seal, and after it the rows of its transactions."""
     history = rows.scan(*_range(HISTORY_PREFIX))
     row = next(history, None)
     expected = 1
     for key, raw in rows.scan(header_key(1), header_key(height + 1)):
         record = unpack_record(key, raw, expected)
+        count()
         yield record.payload
         expected += 1
         following = history_row_key(expected, 0)
