@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from api.documented import documented
-from api.problems import BLOCK_PRUNED, NOT_FOUND
+from api.problems import BLOCK_PRUNED, NOT_CERTIFIED, NOT_FOUND
 from api.reading import HistoryQuery, ReadQuery, answer, ready
 from api.render import account_shape, history_shape, proof_shape
 from api.shapes import AccountShape, HistoryShape, ProofShape
@@ -38,11 +38,11 @@ async def list_payments(request: Request, address: str, query: Annotated[History
     return answer(request, history_shape(page, view.account, names))
 
 
-@router.get("/{address}/proof", **documented("getAccountProof", ProofShape, NOT_FOUND))
+@router.get("/{address}/proof", **documented("getAccountProof", ProofShape, NOT_FOUND, NOT_CERTIFIED))
 async def get_account_proof(request: Request, address: str, query: Annotated[ReadQuery, Query()]) -> Response:
-    """A proof of the account's record, or that there is no such account, against a sealed state root."""
+    """A proof of the account's record, or that there is no such account, against a certified state root."""
     host = await ready(request, query)
     network_name = host.names().network_name
     account = parse_account(address, network_name)
-    view = await host.account_proof(account)
+    view = await host.account_proof(account, query.timeout_ms)
     return answer(request, proof_shape(view, keys.address(network_name, account)))

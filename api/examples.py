@@ -99,7 +99,7 @@ def plain(value: msgspec.Struct) -> dict[str, Any]:
 def _answered(outcome: Outcome | None, status: Status) -> shapes.SubmitShape:
     answer = SubmitAnswer(
         status=status,
-        decided_by=DecidedBy.CHAIN,
+        decided_by=None if outcome is None else DecidedBy.CHAIN,
         outcome=outcome,
         place=None if outcome is None else _PLACE,
         time_ms=None if outcome is None else _TIME_MS,
@@ -198,7 +198,7 @@ def _of_accounts() -> tuple[msgspec.Struct, ...]:
         node_reader(made.rows),
         made.state.progress.registry_root,
     )
-    proved = ProofView(_HEIGHT, proof, made.executed[-1].seal_raw, made.certificates[-1])
+    proved = ProofView(_HEIGHT, proof, made.executed[-1].seal_raw, (), made.certificates[-1])
     return (
         account_shape(AccountView(account, Position(_HEIGHT, _TIME_MS)), EXAMPLE_NAMES),
         history_shape(_history(account), account, EXAMPLE_NAMES),

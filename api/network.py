@@ -95,7 +95,7 @@ async def list_outcomes(request: Request, query: ReadParameters) -> Response:
     return answer(request, OUTCOME_TABLE)
 
 
-@router.get("/network", **documented("getNetwork", NetworkShape))
+@router.get("/network", **documented("getNetwork", NetworkShape, cached=True))
 async def get_network(request: Request, query: ReadParameters) -> Response:
     """Which network this is, and the genesis document that it began with."""
     host = await ready(request, query)

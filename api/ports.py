@@ -67,14 +67,14 @@ class Leader(msgspec.Struct, frozen=True):
 class SubmitAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one submitted envelope.
 
-    With `decided_by` CHAIN and status PENDING there is no outcome yet. With NODE the envelope was not put
-    on the chain by this node, `outcome` says why (a malformed, auth, state or node outcome) and `detail`
-    says it in words about this very envelope. NODE with `Outcome.UNKNOWN` means the time ran out: ask again
-    by id, or submit the same bytes.
+    Where nobody has decided yet (PENDING without an outcome) `decided_by` is None. With NODE the envelope was
+    not put on the chain by this node, `outcome` says why (a malformed, auth, state or node outcome) and
+    `detail` says it in words about this very envelope. NODE with `Outcome.UNKNOWN` means the time ran out:
+    ask again by id, or submit the same bytes.
     """
 
     status: Status
-    decided_by: DecidedBy
+    decided_by: DecidedBy | None = None
     tx_id: bytes | None = None
     author: bytes | None = None
     outcome: Outcome | None = None
@@ -144,13 +144,15 @@ class HistoryPage(msgspec.Struct, frozen=True):
 class ProofView(msgspec.Struct, frozen=True):
     """A proof of an account's record, or of its absence, against the state root of a seal; canonical bytes.
 
-    `certificate` is the certificate of that very seal where this node has it.
+    `certificate` is that of this seal or of the first one above it that has one: `seals` are those from this
+    one up to, not including, the certificate's own, as in a receipt.
     """
 
     height: int
     proof: bytes
     seal: bytes
-    certificate: bytes | None
+    seals: tuple[bytes, ...]
+    certificate: bytes
 
 
 class BlockView(msgspec.Struct, frozen=True):
@@ -257,7 +259,7 @@ class Ambiguous(HostProblem):
 
 
 class NotCertified(HostProblem):
-    """A receipt was asked for a payment that no certificate covers yet."""
+    """A receipt or a proof was asked for of what no certificate covers yet."""
 
 
 class BlockPruned(HostProblem):
@@ -328,10 +330,11 @@ class Host(Protocol):
         """
         ...
 
-    async def account_proof(self, account: bytes) -> ProofView:
-        """A proof of the record at the executed height, or of the account's absence.
+    async def account_proof(self, account: bytes, timeout_ms: int) -> ProofView:
+        """A proof of the record at the executed height, or of the account's absence, once that is certified.
 
-        Raises NotFound before the first block, when no seal is signed.
+        Raises NotFound before the first block, when no seal is signed, and NotCertified where the certificate
+        doesn't come within `timeout_ms`.
         """
         ...
 

@@ -100,8 +100,9 @@ AMBIGUOUS_ID: Final = _own(
 NOT_CERTIFIED: Final = _own(
     "not_certified",
     409,
-    "The payment is executed, but no certificate covers it yet.",
-    "Ask again in a moment; the banks certify each block shortly after executing it.",
+    "What was asked for is executed, but no certificate covers it yet.",
+    "Ask again in a moment: the banks certify each block shortly after executing it. If that goes on, see in "
+    "/v1/cluster whether there is a quorum, or ask another node.",
 )
 BLOCK_PRUNED: Final = _own(
     "block_pruned",

@@ -57,7 +57,7 @@ class ReadQuery(BaseModel):
         DEFAULT_TIMEOUT_MS,
         ge=MIN_TIMEOUT_MS,
         le=MAX_TIMEOUT_MS,
-        description="How long to wait for `min_height` or a majority, in milliseconds.",
+        description="How long to wait for `min_height`, a majority or a certificate, in milliseconds.",
     )
 
 

@@ -12,6 +12,7 @@ import msgspec
 from api.ports import (
     AccountView,
     BlockView,
+    DecidedBy,
     HistoryEntry,
     HistoryPage,
     PaymentView,
@@ -145,7 +146,7 @@ def payment_shape(view: PaymentView, names: Names) -> PaymentShape:
         tx_id=format_uuid(envelope.payload.tx_id),
         author=author_text(names.network_name, envelope.payload.author),
         status=view.status,
-        decided_by="chain",
+        decided_by=None if place is None else DecidedBy.CHAIN,
         envelope_hash=envelope.leaf_hash.hex(),
         envelope=envelope_to_json(envelope, names),
         outcome=None if view.outcome is None else _OUTCOMES[view.outcome],
@@ -239,9 +240,14 @@ def _entry(entry: HistoryEntry, names: Names, scale: int) -> EntryShape:
 
 
 def proof_shape(view: ProofView, address: str) -> ProofShape:
-    """A proof and the seal that it leads to."""
+    """A proof, the seal that it leads to, and what certifies that."""
     return ProofShape(
-        address=address, height=view.height, proof=view.proof, seal=view.seal, certificate=view.certificate
+        address=address,
+        height=view.height,
+        proof=view.proof,
+        seal=view.seal,
+        seals=view.seals,
+        certificate=view.certificate,
     )
 
 

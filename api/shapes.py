@@ -36,12 +36,12 @@ class PlaceShape(msgspec.Struct, frozen=True):
 
 
 class SubmitShape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of a submission: pending (no outcome yet), executed or certified."""
+    """What became of a submission: pending (nobody has decided yet), executed or certified."""
 
     tx_id: str
     author: str
     status: str
-    decided_by: str
+    decided_by: str | None = None
     outcome: OutcomeShape | None = None
     height: int | None = None
     index: int | None = None
@@ -55,9 +55,9 @@ class PaymentShape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     tx_id: str
     author: str
     status: str
-    decided_by: str
     envelope_hash: str
     envelope: dict[str, Any]
+    decided_by: str | None = None
     outcome: OutcomeShape | None = None
     height: int | None = None
     index: int | None = None
@@ -168,14 +168,19 @@ class HistoryShape(msgspec.Struct, frozen=True, omit_defaults=True):
     forgotten: ForgottenShape | None = None
 
 
-class ProofShape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A proof of an account's record, or absence, against the seal's state root; bytes in base64."""
+class ProofShape(msgspec.Struct, frozen=True, kw_only=True):
+    """A proof of an account's record, or absence, against the seal's state root; bytes in base64.
+
+    `certificate` covers the seal: it is that seal's own, or `seals` lead from the seal to, not including, the
+    certificate's.
+    """
 
     address: str
     height: int
     proof: bytes
     seal: bytes
-    certificate: bytes | None = None
+    seals: tuple[bytes, ...]
+    certificate: bytes
 
 
 class ChangeShape(msgspec.Struct, frozen=True, kw_only=True):

@@ -80,7 +80,7 @@ def answer(result: SubmitResult | None, raw: bytes, wait: Wait, leader: Leader |
     author, tx_id = result.author or None, result.tx_id or None
     if result.stage is Stage.PENDING:
         if wait is Wait.NONE:
-            return SubmitAnswer(status=Status.PENDING, decided_by=DecidedBy.CHAIN, tx_id=tx_id, author=author)
+            return SubmitAnswer(status=Status.PENDING, tx_id=tx_id, author=author)
         return _unknown(author, tx_id, "It was not yet executed when the time ran out.", leader)
     if result.stage is Stage.REFUSED:
         return SubmitAnswer(

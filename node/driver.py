@@ -78,7 +78,7 @@ class Driver:
         self._halted = False
         self._stopping_done: Callable[[], None] | None = None
         self._stop_deadline_ticks = 0
-        self._heights = Heights()
+        self._heights, self._certified_heights = Heights(), Heights()
         self._make_parts()
         self._rules.executed(self._executed.progress.height, self._executed.registry)
 
@@ -171,6 +171,10 @@ class Driver:
     def on_block(self, listener: Callable[[int], None]) -> None:
         """From now on call `listener` with the height of every block executed here."""
         self._heights.listen(listener)
+
+    def on_certificate(self, listener: Callable[[int], None]) -> None:
+        """From now on call `listener` with each newly certified height: everything below it is, too."""
+        self._certified_heights.listen(listener)
 
     def hand_over(self, to: str | None) -> str:
         """Begin to hand leadership to a voter, or to the furthest; who it is. Raises HandoverRefused."""
@@ -308,6 +312,7 @@ class Driver:
         """The certificate of `height` is in the store."""
         self._standing.certified = max(height, self._standing.certified)
         self._waiters.certify(height)
+        self._certified_heights.reached(height)
         self._turn()
 
     # The end.

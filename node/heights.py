@@ -1,4 +1,4 @@
-"""Who wants to hear of executed heights: listeners of every block, and those who wait for one height.
+"""Who wants to hear of heights: listeners of every one that is reached, and those who wait for one.
 
 It must not know blocks.
 """
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class Heights:
-    """The executed height's audience."""
+    """The audience of the executed height, or of the certified one."""
 
     def __init__(self) -> None:
         """Nobody listens."""
@@ -19,11 +19,11 @@ class Heights:
         self._listeners.append(listener)
 
     def wait(self, height: int, done: Callable[[], None]) -> None:
-        """Call `done` once `height`, which isn't executed yet, is."""
+        """Call `done` once `height`, which isn't reached yet, is."""
         self._waiting.append((height, done))
 
     def reached(self, height: int) -> None:
-        """This height is executed."""
+        """This height is reached, and all below it."""
         for listener in self._listeners:
             listener(height)
         ready = [done for waited, done in self._waiting if waited <= height]

@@ -7,6 +7,7 @@ or asyncio.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from api.ports import (
     AccountView,
@@ -42,6 +43,18 @@ BLOCK_CACHE = 64
 """Decoded blocks kept for reads; a page of history is mostly of the newest."""
 HASH_SEARCH_BLOCKS = 100_000
 """How many of the newest blocks are searched for a hash: about a second's work."""
+
+
+class Sealed(NamedTuple):
+    """A height's seal, and what certifies it.
+
+    `seals` are those from that height's up to, not including, the certificate's own: each is the parent of
+    the next.
+    """
+
+    seal: bytes
+    seals: tuple[bytes, ...]
+    certificate: bytes
 
 
 class Reads:
@@ -86,19 +99,15 @@ class Reads:
     def receipt(self, tx_id: bytes, author: bytes | None) -> bytes:
         """Its receipt; raises NotFound, Ambiguous, or NotCertified while no certificate covers it."""
         seen = self._find(tx_id, author)
-        found = self._store.certificate_from(seen.height)
-        if found is None or found[0] - seen.height > MAX_SEALS:
-            raise NotCertified(
-                f"Payment {tx_id.hex()} stands in block {seen.height}; this node holds certificates up to "
-                f"height {self._certified()}."
-            )
-        certified_height, certificate = found
+        certified_height, certificate = self._certificate_over(
+            seen.height, f"Payment {tx_id.hex()} stands in block {seen.height}"
+        )
         return build_receipt(
             genesis=self._store.genesis_raw,
             block=self._block(seen.height),
             index=seen.index,
             outcome_leaves=self._outcome_leaves(seen.height),
-            seals=[self._sealed(height).seal for height in range(seen.height, certified_height)],
+            seals=self._seals(seen.height, certified_height),
             handovers=self._handovers(certified_height),
             certificate=decode_certificate(certificate),
         )
@@ -151,13 +160,17 @@ class Reads:
             "Ask for older blocks by height."
         )
 
-    def seal(self, height: int) -> bytes:
-        """This node's own seal of an executed height; raises NotFound where it didn't seal it."""
-        return self._own_seal(height)
+    def sealed(self, height: int) -> Sealed:
+        """The seal of an executed height and the first certificate that covers it.
 
-    def certificate(self, height: int) -> bytes | None:
-        """The certificate of exactly this height, where this node holds one."""
-        return self._store.certificate(height)
+        Every node has the seal, for execution makes it; only those that certify have signed it. Raises
+        NotFound for a height that isn't executed here, NotCertified while no certificate covers it.
+        """
+        seal = self._sealed(height).seal
+        certified_height, certificate = self._certificate_over(
+            height, f"The proof was taken at height {height}"
+        )
+        return Sealed(seal, self._seals(height, certified_height), certificate)
 
     def _find(self, tx_id: bytes, author: bytes | None) -> Seen:
         authors: Sequence[bytes] = self._view.authors_of(tx_id) if author is None else (author,)
@@ -214,11 +227,15 @@ class Reads:
             raise NotFound(f"This node has executed no block {height}.")
         return block
 
-    def _own_seal(self, height: int) -> bytes:
-        own = self._store.own_seal(height)
-        if own is None:
-            raise NotFound(f"This node holds no seal of its own for height {height}.")
-        return own.seal
+    def _seals(self, height: int, certified_height: int) -> tuple[bytes, ...]:
+        return tuple(self._sealed(each).seal for each in range(height, certified_height))
+
+    def _certificate_over(self, height: int, what: str) -> tuple[int, bytes]:
+        """The first certificate that covers a height, and its own height; `what` needs it."""
+        found = self._store.certificate_from(height)
+        if found is None or found[0] - height > MAX_SEALS:
+            raise NotCertified(f"{what}; this node holds certificates up to height {self._certified()}.")
+        return found
 
     def _outcome_leaves(self, height: int) -> list[bytes]:
         leaves = []

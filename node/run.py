@@ -244,7 +244,7 @@ async def _serve_people(
     config, stack, listeners = frame.config, frame.stack, frame.given.listeners
     certificates, genesis = frame.certificates, frame.given.genesis
     about = About(config.node, config.member, installed_version(), now_ms(), config.api_urls)
-    service = NodeService(driver, store, frame.links, about, frame.stop.itself)
+    service = NodeService(driver, store, frame.links.last_heard, about, frame.stop.itself)
     stack.enter_context(contextlib.closing(service))
     context = tls.api_server_context(api_files(config))
     await stack.enter_async_context(

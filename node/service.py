@@ -7,14 +7,12 @@ their own, so that a long page of history holds up no payment. It knows nothing 
 from __future__ import annotations
 
 import asyncio
-import heapq
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
 from typing import TypeVar
 
 from api.ports import (
@@ -49,7 +47,7 @@ from ledger.state_proof import prove_account
 from node.answers import Report, answer, submit_all
 from node.driver import Driver
 from node.halting import MUST_STOP, stop_word
-from node.peers import PeerLinks
+from node.height_waits import HeightWaits
 from node.reads import Reads
 from node.results import StopReason
 from node.standing import membership_status
@@ -80,23 +78,27 @@ class NodeService:
         self,
         driver: Driver,
         store: Store,
-        links: PeerLinks,
+        last_heard: Mapping[str, float],
         about: About,
         stop: Callable[[StopReason], None],
     ) -> None:
-        """Listens to the driver for executed blocks; `stop` hears of damage that a reader met."""
+        """Listens to the driver for heights executed and certified.
+
+        `last_heard` is kept up by who makes the links: when each peer was, by time.monotonic(). `stop` hears
+        of damage that a reader met.
+        """
         self._driver = driver
         self._stop = stop
         self._store = store
-        self._links = links
+        self._last_heard = last_heard
         self._about = about
         self._reads = Reads(store, self._registry, lambda: driver.certified_height, driver.holders)
         self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="reads")
-        self._waiting: list[tuple[int, int, asyncio.Future[bool]]] = []
-        self._stopping = False
-        self._order = count()
+        self._executed = HeightWaits(lambda: driver.executed_height)
+        self._certified = HeightWaits(lambda: driver.certified_height)
         self._network_name = self._reads.progress().network_name
-        driver.on_block(self._executed)
+        driver.on_block(self._executed.reached)
+        driver.on_certificate(self._certified.reached)
 
     def close(self) -> None:
         """End the reading thread."""
@@ -104,10 +106,8 @@ class NodeService:
 
     def stop_waiting(self) -> None:
         """Tell everybody who waits for a height, now or later, that it won't come: the node stops."""
-        self._stopping = True
-        for _, _, reached in self._waiting:
-            if not reached.done():
-                reached.set_result(False)
+        self._executed.stop()
+        self._certified.stop()
 
     # Submitting.
 
@@ -183,18 +183,20 @@ class NodeService:
         """A page of an account's history."""
         return await self._read(lambda: self._reads.history(account, cursor, limit))
 
-    async def account_proof(self, account: bytes) -> ProofView:
-        """A proof of the record, or of the account's absence, at the executed height."""
+    async def account_proof(self, account: bytes, timeout_ms: int) -> ProofView:
+        """A proof of the record, or of the account's absence, taken once: at the executed height.
+
+        It waits for that height's certificate or a later one, while blocks may go on being executed.
+        """
         proved: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
         self._driver.with_state(partial(_prove, account), proved.set_result, proved.set_exception)
         with self._stopping_at_damage():
             height, proof = await proved
         if height == 0:
             raise NotFound("There is no block yet, so no seal that a proof could be checked against.")
-        seal, certificate = await self._read(
-            lambda: (self._reads.seal(height), self._reads.certificate(height))
-        )
-        return ProofView(height, proof, seal, certificate)
+        await self._certified.wait(height, timeout_ms)
+        sealed = await self._read(lambda: self._reads.sealed(height))
+        return ProofView(height, proof, sealed.seal, sealed.seals, sealed.certificate)
 
     async def block(self, height: int) -> BlockView:
         """An executed block."""
@@ -245,7 +247,7 @@ class NodeService:
         status = self._driver.status()
         nodes = self._registry().nodes
         now = time.monotonic()
-        heard = self._links.last_heard
+        heard = self._last_heard
         peers = tuple(
             PeerView(
                 node=peer.node_id,
@@ -280,20 +282,7 @@ class NodeService:
 
     async def wait_for_height(self, min_height: int, timeout_ms: int) -> bool:
         """Wait until a height is executed here; False when the time ran out first."""
-        if self._driver.executed_height >= min_height:
-            return True
-        if self._stopping:
-            return False
-        reached: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        entry = (min_height, next(self._order), reached)
-        heapq.heappush(self._waiting, entry)
-        try:
-            async with asyncio.timeout(timeout_ms / 1_000):
-                return await reached
-        except TimeoutError:
-            self._waiting.remove(entry)
-            heapq.heapify(self._waiting)
-            return False
+        return await self._executed.wait(min_height, timeout_ms)
 
     async def read_barrier(self, timeout_ms: int) -> int:
         """Return once reads are linearizable; raises NoQuorum."""
@@ -312,12 +301,6 @@ class NodeService:
         if not linearizable:
             raise NoQuorum("A majority of the nodes could not be asked in time.", self._leader())
         return self._driver.executed_height
-
-    def _executed(self, height: int) -> None:
-        while self._waiting and self._waiting[0][0] <= height:
-            reached = heapq.heappop(self._waiting)[2]
-            if not reached.done():
-                reached.set_result(True)
 
     def _registry(self) -> Registry:
         return self._driver.executed.registry

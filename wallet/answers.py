@@ -56,12 +56,12 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Submitted(msgspec.Struct, frozen=True, kw_only=True):
-    """A node's answer to one submission."""
+    """A node's answer to one submission; without `decided_by` it is pending: nobody has decided yet."""
 
     tx_id: str
     author: str
     status: Literal["pending", "executed", "certified"]
-    decided_by: Literal["chain", "node"]
+    decided_by: Literal["chain", "node"] | None = None
     outcome: OutcomeView | None = None
     height: int | None = None
     index: int | None = None
@@ -123,9 +123,9 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     tx_id: str
     author: str
     status: str
-    decided_by: str
     envelope_hash: str
     envelope: dict[str, Any]
+    decided_by: str | None = None
     outcome: OutcomeView | None = None
     height: int | None = None
     index: int | None = None
@@ -213,13 +213,18 @@ class History(msgspec.Struct, frozen=True):
 
 
 class AccountProof(msgspec.Struct, frozen=True, kw_only=True):
-    """A proof of an account's record, or of its absence, against the seal's state root."""
+    """A proof of an account's record, or of its absence, against the seal's state root.
+
+    `certificate` covers the seal: it is that seal's own, or `seals` lead from the seal to, not including, the
+    certificate's, each the parent of the next.
+    """
 
     address: str
     height: int
     proof: bytes
     seal: bytes
-    certificate: bytes | None = None
+    seals: tuple[bytes, ...]
+    certificate: bytes
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from typing import Any
 
 import aiohttp
 import pytest
 
 from ledger.block import decode_block
-from ledger.certificate import decode_seal
+from ledger.certificate import (
+    Certifier,
+    Certifiers,
+    decode_certificate,
+    decode_seal,
+    seal_hash,
+    verify_certificate,
+)
+from ledger.parameters import CertificateRule
 from ledger.state_proof import verify_account_proof
 from node import tls
 from node.local import LocalNetwork
@@ -109,16 +118,27 @@ def test_a_block_is_the_same_by_height_and_by_hash_and_its_bytes_hash_to_it(
 def test_an_account_and_the_absence_of_one_are_proved_against_the_seal(
     running: LocalNetwork, bank: Bank
 ) -> None:
-    """The proof leads from the record, or from nothing, to the state root that the node sealed."""
+    """The proof leads from the record, or from nothing, to a state root that a quorum of nodes certified."""
 
     async def scenario() -> None:
         async with bank.client() as client:
             holder = await funded(bank, client, 500)
             _, absent = bank.open()
+            nodes = await client.nodes()
+            certifiers = Certifiers(
+                CertificateRule.MAJORITY.value,
+                tuple(Certifier(node.id, node.member, bytes.fromhex(node.key)) for node in nodes),
+            )
             for owner, balance in ((holder, 500), (absent, None)):
                 answer = await client.account_proof(bank.address(owner), STRONG)
                 seal = decode_seal(answer.seal)
                 assert seal.height == answer.height
+                certificate = decode_certificate(answer.certificate)
+                verify_certificate(certificate, certifiers)
+                chain = (*answer.seals, certificate.seal)
+                assert chain[0] == answer.seal
+                for parent, child in pairwise(chain):
+                    assert decode_seal(child).parent_seal_hash == seal_hash(parent)
                 proved = verify_account_proof(answer.proof, owner.account, seal.state_root)
                 assert (None if proved is None else proved.balance) == balance
 

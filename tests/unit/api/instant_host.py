@@ -40,10 +40,10 @@ from api.ports import (
 from api.registry_views import membership_view
 from ledger import state_proof
 from ledger.block import Block, check_header, decode_body, make_block
-from ledger.certificate import decode_certificate, encode_certificate, encode_seal
+from ledger.certificate import decode_certificate, encode_certificate
 from ledger.codec import Malformed
 from ledger.envelope import Envelope, EnvelopeLimits, decode_envelope, verify_envelope
-from ledger.genesis_state import genesis_rows, genesis_seal
+from ledger.genesis_state import genesis_rows
 from ledger.json_form import Names
 from ledger.keys import BadSignature, sign
 from ledger.leaves import outcome_leaf
@@ -287,9 +287,13 @@ class InstantHost:
             return HistoryPage(held, entries[len(held)].place, self.forgotten)
         return HistoryPage(entries, None if after is None else Place(*after))
 
-    async def account_proof(self, account: bytes) -> ProofView:
-        """A proof against the newest seal."""
+    async def account_proof(self, account: bytes, timeout_ms: int) -> ProofView:
+        """A proof against the newest seal, where that is certified: it won't be later."""
         height = self.position().height
+        if height == 0:
+            raise NotFound("There is no block yet.")
+        if height not in self.certificates:
+            raise NotCertified(f"Height {height} was not certified within {timeout_ms} ms.")
         progress = self.state.progress
         proof = state_proof.prove_account(
             account,
@@ -298,12 +302,7 @@ class InstantHost:
             node_reader(self.rows),
             progress.registry_root,
         )
-        return ProofView(height, proof, self._seal(height), self.certificates.get(height))
-
-    def _seal(self, height: int) -> bytes:
-        if height:
-            return self.executed[height].seal_raw
-        return encode_seal(genesis_seal(sample.network(), self.state.registry, self.state.state_root))
+        return ProofView(height, proof, self.executed[height].seal_raw, (), self.certificates[height])
 
     async def block(self, height: int) -> BlockView:
         """A block by height."""
@@ -402,9 +401,7 @@ class InstantHost:
 
 def _pending(envelope: Envelope) -> SubmitAnswer:
     payload = envelope.payload
-    return SubmitAnswer(
-        status=Status.PENDING, decided_by=DecidedBy.CHAIN, tx_id=payload.tx_id, author=payload.author
-    )
+    return SubmitAnswer(status=Status.PENDING, tx_id=payload.tx_id, author=payload.author)
 
 
 def _by_node(envelope: Envelope | None, outcome: Outcome, detail: str | None) -> SubmitAnswer:

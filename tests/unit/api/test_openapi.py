@@ -14,7 +14,7 @@ from api.app import create_app
 from api.describe import PAGE, routes_page, write_page
 from api.examples import EXAMPLE_NAMES, envelope_example, example_envelope
 from api.problems import MEDIA_TYPE, OUTCOME_KINDS, OWN_KINDS
-from ledger.certificate import decode_seal
+from ledger.certificate import decode_certificate, decode_seal
 from ledger.envelope import decode_envelope, verify_envelope
 from ledger.json_form import envelope_from_json, format_uuid
 from ledger.keys import parse_address
@@ -23,6 +23,7 @@ from ledger.receipt import verify_receipt
 from ledger.state_proof import verify_account_proof
 from tests.unit.api.client import Api
 from tests.unit.api.instant_host import InstantHost
+from tests.unit.api.payments import CUSTOMER_ADDRESS, OPEN_TX, open_customer, tx_text
 from tests.unit.ledger import sample
 
 OPERATIONS = {
@@ -143,6 +144,27 @@ def test_forgotten_blocks_are_declared_where_they_can_be_met(document: dict[str,
     assert found == {*of_blocks, "getPayment", "getReceipt", "listPayments"}
 
 
+def test_what_has_an_entity_tag_is_declared_as_cached(document: dict[str, Any], api: Api) -> None:
+    """304 and ETag stand at every read that sends one, and at no other."""
+    api.post("/v1/payments", open_customer())
+    for where, operation in operations(document).items():
+        path = where.removeprefix("GET ").replace("{block}", "2").replace("{address}", CUSTOMER_ADDRESS)
+        if where.startswith("GET "):
+            answer = api.get(path.replace("{tx_id}", tx_text(OPEN_TX)))
+            assert answer.status == 200, where
+            assert ("304" in operation["responses"]) == ("etag" in answer.headers), where
+            assert ("ETag" in operation["responses"]["200"]["headers"]) == ("etag" in answer.headers), where
+
+
+def test_what_is_pending_is_decided_by_nobody(document: dict[str, Any]) -> None:
+    """The example of a 202 has no `decided_by`, those of a 200 have."""
+    responses = operations(document)["POST /v1/payments"]["responses"]
+    (pending,) = shown(document, responses["202"]["content"]["application/json"])
+    decided = shown(document, responses["200"]["content"]["application/json"])
+    assert pending.keys() == {"tx_id", "author", "status"}
+    assert [answer["decided_by"] for answer in decided] == ["chain", "chain"]
+
+
 def test_the_examples_prove_what_they_show(document: dict[str, Any]) -> None:
     """The receipt and the proof of an account verify against the network that is shown."""
     reads = operations(document)
@@ -156,6 +178,7 @@ def test_the_examples_prove_what_they_show(document: dict[str, Any]) -> None:
     assert format_uuid(receipt.envelope.payload.tx_id) == example("/v1/payments/{tx_id}")["tx_id"]
     proof = example("/v1/accounts/{address}/proof")
     seal = decode_seal(b64decode(proof["seal"]))
+    assert decode_certificate(b64decode(proof["certificate"])).seal == b64decode(proof["seal"])
     account = parse_address(proof["address"], EXAMPLE_NAMES.network_name)
     proved = verify_account_proof(b64decode(proof["proof"]), account, seal.state_root)
     assert proved is not None

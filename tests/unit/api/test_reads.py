@@ -186,11 +186,13 @@ def test_an_account_shows_its_balances(paid: Api) -> None:
     assert issuer["flag_names"] == []
 
 
-def test_an_account_that_does_not_exist_is_not_found(api: Api) -> None:
+def test_an_account_that_does_not_exist_is_not_found(api: Api, host: InstantHost) -> None:
     """404 for its record and history, while its absence is proved."""
+    host.execute([])
     for path in ("", "/payments"):
         assert api.get(f"/v1/accounts/{CUSTOMER_ADDRESS}{path}").status == 404
     found = api.get(f"/v1/accounts/{CUSTOMER_ADDRESS}/proof").json
+    assert found["seals"] == []
     seal = decode_seal(base64.b64decode(found["seal"]))
     assert verify_account_proof(base64.b64decode(found["proof"]), CUSTOMER, seal.state_root) is None
 
@@ -219,6 +221,19 @@ def test_an_account_s_proof_leads_to_a_certified_seal(paid: Api) -> None:
     account = verify_account_proof(base64.b64decode(found["proof"]), CUSTOMER, seal.state_root)
     assert account is not None
     assert (account.balance, seal.height) == (1_250, found["height"])
+
+
+def test_an_account_s_proof_waits_for_a_certificate_as_long_as_asked(paid: Api, host: InstantHost) -> None:
+    """Then 409 says what to do; the record itself is answered meanwhile."""
+    host.certifying = False
+    paid.post("/v1/payments", pay_back(2, 100))
+    answer = paid.get(f"/v1/accounts/{CUSTOMER_ADDRESS}/proof?timeout_ms=7")
+    assert answer.status == 409
+    assert answer.problem == "urn:nostro:problem:not_certified"
+    assert "within 7 ms" in answer.json["detail"]
+    assert "Ask again" in answer.json["remedy"]
+    assert answer.headers["ledger-height"] == "4"
+    assert paid.get(f"/v1/accounts/{CUSTOMER_ADDRESS}").json["balance"] == "11.50"
 
 
 def test_history_is_newest_first_and_its_pages_join(paid: Api) -> None:
@@ -327,6 +342,14 @@ def test_what_never_changes_is_sent_once(paid: Api, path: str) -> None:
         assert again.headers["etag"] == tag
         assert again.headers["cache-control"] == IMMUTABLE
     assert paid.get(path, If_None_Match='"other"').status == 200
+
+
+def test_the_network_is_sent_once(paid: Api) -> None:
+    """Its id is the entity tag; who has it is told so, and asks again next time."""
+    tag = paid.get("/v1/network").headers["etag"]
+    again = paid.get("/v1/network", If_None_Match=tag)
+    assert (tag, again.status, again.body) == (f'"{sample.network().hex()}"', 304, b"")
+    assert again.headers["cache-control"] == "no-cache"
 
 
 def test_blocks_are_listed_newest_first(paid: Api) -> None:

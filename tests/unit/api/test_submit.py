@@ -138,10 +138,13 @@ def test_a_payment_not_waited_for_is_accepted_with_its_place_to_ask(api: Api, ho
     host.holding = True
     answer = api.post(f"{PAYMENTS}?wait=none", issue(1))
     assert answer.status == 202
-    assert "outcome" not in answer.json
+    assert not {"outcome", "decided_by"} & answer.json.keys()
     assert answer.headers["location"] == f"{PAYMENTS}/{tx_text(1)}?author={ISSUANCE_ADDRESS}"
     found = api.get(answer.headers["location"])
     assert (found.status, found.json["status"]) == (200, "pending")
+    assert "decided_by" not in found.json
+    batch = api.post(f"{PAYMENTS}/batch?wait=none", encode([issue(1)]))
+    assert batch.json == {"results": [{"answer": answer.json}]}
 
 
 def test_time_out_leaves_the_outcome_unknown(api: Api, host: InstantHost) -> None:

@@ -110,8 +110,9 @@ def test_an_executed_payment_is_the_chains_word_with_its_place() -> None:
 
 
 def test_pending_is_an_answer_only_to_who_did_not_want_to_wait() -> None:
-    """With wait=none it is pending; else the time ran out, which is `unknown` with the way to the leader."""
-    assert answer(result(Stage.PENDING), b"", Wait.NONE, None).decided_by is DecidedBy.CHAIN
+    """With wait=none it is pending, decided by nobody; else the time ran out: `unknown`, with the leader."""
+    taken = answer(result(Stage.PENDING), b"", Wait.NONE, None)
+    assert (taken.status, taken.decided_by, taken.outcome) == (Status.PENDING, None, None)
     late = answer(result(Stage.PENDING), b"", Wait.EXECUTED, LEADER)
     assert (late.outcome, late.decided_by, late.leader) == (Outcome.UNKNOWN, DecidedBy.NODE, LEADER)
     assert late.tx_id == b"\x01" * 16

@@ -86,15 +86,14 @@ def tx_id(number: int = 0) -> str:
 
 
 def submitted(number: int = 0, outcome: Outcome | None = Outcome.EXECUTED, status: str = "executed") -> bytes:
-    """The JSON of an answer by the chain."""
+    """The JSON of an answer by the chain, or of a node's that took it (no outcome)."""
     shown = None if outcome is None else view_outcome(outcome)
     fields: dict[str, object] = {
         "tx_id": tx_id(number),
         "author": "alice",
-        "decided_by": "chain",
         "status": status,
     }
-    fields |= {} if shown is None else {"height": 7, "index": number}
+    fields |= {} if shown is None else {"decided_by": "chain", "height": 7, "index": number}
     return msgspec.json.encode({**fields, **({} if shown is None else {"outcome": shown})})
 
 

@@ -6,6 +6,7 @@ import asyncio
 
 from api.app import create_app
 from ledger.bodies import Kind, OpenAccount
+from ledger.certificate import decode_certificate
 from ledger.json_form import Names
 from ledger.keys import account_id, address
 from ledger.outcome import Outcome
@@ -109,7 +110,9 @@ async def look_around(client: Client) -> None:
     assert {outcome.number for outcome in await client.outcomes()} == {int(outcome) for outcome in Outcome}
     assert (await client.network()).network_id == sample.network().hex()
     assert (await client.cluster()).executed_height == block.height
-    assert (await client.account_proof(CUSTOMER)).proof
+    proved = await client.account_proof(CUSTOMER)
+    assert (proved.height, proved.seals) == (block.height, ())
+    assert decode_certificate(proved.certificate).seal == proved.seal
 
 
 def test_the_whole_way() -> None:

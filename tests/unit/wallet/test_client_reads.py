@@ -225,6 +225,21 @@ def test_receipt_waits_for_its_certificate() -> None:
     assert asyncio.run(scenario()) == (b"receipt", 3)
 
 
+def test_proof_waits_for_its_certificate() -> None:
+    """A node is asked to answer before the client gives up on it, and again while it has no certificate."""
+    proof = answers.AccountProof(address="a", height=1, proof=b"p", seal=b"s", seals=(), certificate=b"c")
+
+    async def scenario() -> tuple[answers.AccountProof, list[str]]:
+        not_yet = refuses(409, type_="urn:nostro:problem:not_certified")
+        async with (
+            play(not_yet, says(msgspec.json.encode(proof))) as node,
+            Client([node.url], attempt_timeout_ms=5_000) as client,
+        ):
+            return await client.account_proof("a"), [path for _, path, _ in node.requests]
+
+    assert asyncio.run(scenario()) == (proof, ["/v1/accounts/a/proof?timeout_ms=4000"] * 2)
+
+
 def test_history_goes_through_the_pages() -> None:
     """All entries come, newest first, each page by the cursor of the one before."""
 
