@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ledger.parameters import CertificateRule
+from ledger.parameters import CertificateRule, quorum
 from node.driver import Driver
 from node.messages import NodeMessage
 from node.results import StopReason, SubmitResult
@@ -100,6 +100,7 @@ class Cluster:
     def _power_on(self, id_: str) -> None:
         """A machine for a new node; it says Hello, though nobody may listen yet."""
         if id_ not in self.nodes:
+            self._doors.tell(id_, tuple(self.nodes))
             self._install(id_)
             self.nodes[id_].start()
 
@@ -128,6 +129,13 @@ class Cluster:
         if newest is None or newest.executed.registry.membership_pending(newest.executed_height):
             return ()
         return newest.executed.registry.membership.voters
+
+    def seals_needed(self) -> int:
+        """How many of those who vote must seal a height, once anything is executed."""
+        newest = self._newest()
+        assert newest is not None
+        certifiers = newest.executed.registry.certifiers_after(newest.executed_height)
+        return quorum(certifiers.certificate_rule, len(certifiers.nodes))
 
     def govern(self) -> None:
         """Let the members decide on who makes up the cluster, unless a voter is damaged: the others might be

@@ -4,7 +4,7 @@ It stands for what the links do beside the drivers (node/peers.py, run.py), with
 know what messages say.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 
 from ledger.codec import decode
@@ -30,6 +30,11 @@ class Doors:
         self._genesis_nodes = decode_genesis(genesis_raw).nodes
         self._nodes = nodes
         self._books: dict[str, tuple[Driver, AddressBook]] = {}
+        self._told: dict[str, dict[str, str]] = {}
+
+    def tell(self, node: str, others: Collection[str]) -> None:
+        """A new node's configuration names others, as `nostro network add-node` writes it."""
+        self._told[node] = dict.fromkeys(others, "")
 
     def links(self, node: str, to: str) -> bool:
         """Whether this node's process keeps a link to the other."""
@@ -62,6 +67,6 @@ class Doors:
     def _book(self, node: str, driver: Driver) -> AddressBook:
         known = self._books.get(node)
         if known is None or known[0] is not driver:
-            known = self._books[node] = driver, AddressBook(self._genesis_nodes, {})
+            known = self._books[node] = driver, AddressBook(self._genesis_nodes, self._told.get(node, {}))
         known[1].follow(driver.executed.registry)
         return known[1]

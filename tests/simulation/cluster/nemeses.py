@@ -56,6 +56,10 @@ class Victims(Protocol):
         """The nodes that vote; nobody while that is to change."""
         ...
 
+    def seals_needed(self) -> int:
+        """How many of those who vote must seal a height, once anything is executed."""
+        ...
+
     def govern(self) -> None:
         """Let the members decide on who makes up the cluster."""
         ...
@@ -165,8 +169,8 @@ def _flip_bit(victims: Victims) -> None:
     """Damage a voter's log, where the others are undamaged and have all that it may ask for: what it hasn't
     executed, and the block that is hit.
 
-    A majority of the voters must need no snapshot either: as long as the newest block isn't certified, for
-    which the damaged voter's seal may be missing, none can be given.
+    As many as certify must need no snapshot either: as long as the newest block isn't certified, for which
+    the damaged voter's seal may be missing, none can be given.
     """
     nodes, voters = victims.nodes, victims.settled_voters()
     if len(voters) < LEAST_VOTERS or any(node.is_damaged for node in nodes.values()):
@@ -174,7 +178,7 @@ def _flip_bit(victims: Victims) -> None:
     chosen = nodes[victims.world.random.choice(voters)]
     others = [nodes[id_] for id_ in voters if id_ != chosen.id]
     pruned = max(node.pruned for node in others)
-    enough = sum(node.holds(pruned) for node in others) > len(voters) // 2
+    enough = sum(node.holds(pruned) for node in others) >= victims.seals_needed()
     if enough and chosen.driver is not None and pruned <= chosen.driver.executed_height:
         chosen.damage(pruned)
 
