@@ -44,13 +44,24 @@ def open_log(section: LogSection, *, node: str, stream: TextIO | None = None) ->
         if section.format == "json"
         else [structlog.dev.ConsoleRenderer(colors=stream.isatty())]
     )
-    _route_standard_logging(stream, shared, rendering, _LEVELS[section.level])
+    _route_standard_logging(stream, [_naming(node), *shared], rendering, _LEVELS[section.level])
     log: BindableLog = structlog.wrap_logger(
         structlog.PrintLogger(stream),
         processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[section.level]),
     ).bind(node=node)
     return log
+
+
+def _naming(node: str) -> structlog.typing.Processor:
+    """What libraries say carries the node's id, too."""
+
+    def name(
+        _logger: Any, _method: str, event: structlog.typing.EventDict
+    ) -> structlog.typing.ProcessorReturnValue:
+        return {**event, "node": node}
+
+    return name
 
 
 def _route_standard_logging(

@@ -100,7 +100,8 @@ class Cluster:
     def _power_on(self, id_: str) -> None:
         """A machine for a new node; it says Hello, though nobody may listen yet."""
         if id_ not in self.nodes:
-            self._doors.tell(id_, tuple(self.nodes))
+            # Whoever wrote its configuration may not have heard of the newest yet.
+            self._doors.tell(id_, list(self.nodes)[: max(2, len(self.nodes) - 1)])
             self._install(id_)
             self.nodes[id_].start()
 

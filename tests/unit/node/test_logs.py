@@ -58,4 +58,5 @@ def test_what_libraries_log_comes_out_in_the_same_form() -> None:
     finally:
         root.handlers = handlers
         root.setLevel(level)
-    assert json.loads(stream.getvalue())["event"] == "odd request"
+    line = json.loads(stream.getvalue())
+    assert (line["event"], line["node"]) == ("odd request", "alpha-1")
