@@ -169,11 +169,7 @@ class HistoryShape(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ProofShape(msgspec.Struct, frozen=True, kw_only=True):
-    """A proof of an account's record, or absence, against the seal's state root; bytes in base64.
-
-    `certificate` covers the seal: it is that seal's own, or `seals` lead from the seal to, not including, the
-    certificate's.
-    """
+    """A proof of an account's record, or absence, against a certified seal's state root; bytes in base64."""
 
     address: str
     height: int

@@ -35,6 +35,7 @@ def open_log(section: LogSection, *, node: str, stream: TextIO | None = None) ->
     """A log whose every line carries the node's id; to stderr unless another stream is given."""
     stream = sys.stderr if stream is None else stream
     shared: list[structlog.typing.Processor] = [
+        _naming(node),
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -44,22 +45,22 @@ def open_log(section: LogSection, *, node: str, stream: TextIO | None = None) ->
         if section.format == "json"
         else [structlog.dev.ConsoleRenderer(colors=stream.isatty())]
     )
-    _route_standard_logging(stream, [_naming(node), *shared], rendering, _LEVELS[section.level])
+    _route_standard_logging(stream, shared, rendering, _LEVELS[section.level])
     log: BindableLog = structlog.wrap_logger(
         structlog.PrintLogger(stream),
         processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[section.level]),
-    ).bind(node=node)
+    ).bind()
     return log
 
 
 def _naming(node: str) -> structlog.typing.Processor:
-    """What libraries say carries the node's id, too."""
+    """Every line carries the node's id, what libraries say too."""
 
     def name(
         _logger: Any, _method: str, event: structlog.typing.EventDict
     ) -> structlog.typing.ProcessorReturnValue:
-        return {**event, "node": node}
+        return {"node": node, **event}
 
     return name
 

@@ -5,6 +5,7 @@ It must not know what the answers are used for.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -84,6 +85,15 @@ async def report(port: AdminPort) -> NodeReport:
     if status != 200:
         raise AdminRefused(text.strip())
     return _read(port, text, NodeReport)
+
+
+async def all_certified(network: ProvisionedNetwork) -> bool:
+    """Whether every node of a network holds the certificate of its newest block, the same for all, without
+    which its store proves nothing; raises as `report`.
+    """
+    reports = await asyncio.gather(*(report(admin_port(network, place.id)) for place in network.nodes))
+    heights = {height for said in reports for height in (said.stored_height, said.certified_height)}
+    return len(heights) == 1
 
 
 async def hand_over(port: AdminPort, to: str | None) -> str:

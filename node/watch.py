@@ -54,37 +54,35 @@ class Watch:
         self._parts = parts
         self._patience_ticks = parts.election_ticks // 2
         self._term = parts.raft.term
-        self._led_term = 0
+        self._led = False
         self._sealed = parts.store.last_own_seal()
 
     def tick(self) -> None:
         """Notice that no leader with a majority has been heard of for as long as patience lasts."""
-        raft = self._parts.raft
         self._patience_ticks -= 1
-        if raft.term != self._term:
-            # Whoever stands in a new term has been answered by a majority (pre-vote).
-            self._term, self._patience_ticks = raft.term, self._parts.election_ticks // 2
+        if self._parts.raft.term != self._term:
+            self._take_heart()
         self._look()
 
     def lead_changed(self) -> None:
         """Somebody else leads, or nobody; a leader has a quorum behind it, or steps down (check-quorum)."""
-        raft = self._parts.raft
-        self._patience_ticks = self._patience()
-        self._term = raft.term
-        self._led_term = raft.term if raft.role is Role.LEADER else 0
+        self._take_heart()
+        self._led = self._parts.raft.role is Role.LEADER
         self._look()
 
-    def _patience(self) -> int:
-        """How many ticks a new leader is waited for: half of the shortest time in which elections begin, and
-        since a leader was heard no more than the longest.
+    def _take_heart(self) -> None:
+        """Wait for a new leader for half of the shortest time in which elections begin.
 
-        A voter that led, and steps down within its term, has waited for a quorum as long already.
+        Where a term has begun, whoever stands in it has been answered by a majority (pre-vote). Else a voter
+        that led, and steps down, has waited for a quorum as long already; and nobody waits longer than the
+        longest such time since a leader was heard.
         """
-        raft, election_ticks = self._parts.raft, self._parts.election_ticks
-        if not self._led_term:
-            return min(election_ticks // 2, self._longest_ticks - raft.unheard_ticks)
-        deserted = raft.term == self._led_term and raft.membership.is_voter(raft.id)
-        return 0 if deserted else election_ticks // 2
+        raft, patience_ticks = self._parts.raft, self._parts.election_ticks // 2
+        if raft.term == self._term and not self._led:
+            patience_ticks = min(patience_ticks, self._longest_ticks - raft.unheard_ticks)
+        elif raft.term == self._term and raft.membership.is_voter(raft.id):
+            patience_ticks = 0
+        self._patience_ticks, self._term = patience_ticks, raft.term
 
     @property
     def _longest_ticks(self) -> int:

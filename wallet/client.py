@@ -23,7 +23,7 @@ from ledger.envelope import MAX_SIGNERS, EnvelopeLimits, decode_envelope
 from ledger.parameters import PARAMETER_RANGES
 from wallet import answers, network_answers
 from wallet.answers import Answer, Wait
-from wallet.delivery import MOST_NODE_TIMEOUT_MS, Delivery, Pause
+from wallet.delivery import Delivery, Pause, node_timeout_ms
 from wallet.endpoints import Endpoints
 from wallet.errors import BatchTooLarge, PaymentMalformed
 from wallet.ids import format_tx_id
@@ -79,7 +79,7 @@ class Client:
         if tls is None and any(url.startswith("https:") for url in urls):
             tls = tls_context(ca_file)
         self._timeout_ms = timeout_ms
-        self._attempt_timeout_ms = min(attempt_timeout_ms, timeout_ms)
+        self._attempt_timeout_s = min(attempt_timeout_ms, timeout_ms) / 1_000
         self._transport = Transport(tls)
         self._delivery = Delivery(endpoints, self._transport, pause, attempt_timeout_ms / 1000)
 
@@ -146,9 +146,7 @@ class Client:
 
     async def account_proof(self, address: str, fresh: Freshness = ANY) -> answers.AccountProof:
         """A proof of an account's record, or of its absence; waits for the certificate until then."""
-        # The node is to answer "not certified" before this side gives up on it.
-        node_timeout_ms = max(1, min(MOST_NODE_TIMEOUT_MS, self._attempt_timeout_ms * 4 // 5))
-        query = self._query(fresh, {"timeout_ms": str(node_timeout_ms)})
+        query = self._query(fresh, {"timeout_ms": node_timeout_ms(self._attempt_timeout_s)})
         request = Request(method="GET", path=f"/v1/accounts/{_path(address)}/proof", query=query)
         decode = decode_json(answers.AccountProof)
         return await self._delivery.read(request, decode, self._seconds(None), wait_for=_NOT_CERTIFIED)

@@ -25,6 +25,11 @@ MOST_NODE_TIMEOUT_MS = 60_000
 MOST_SUBMIT_ANSWER_BYTES = 8 * 1024 * 1024
 
 
+def node_timeout_ms(budget_s: float) -> str:
+    """How long a node is asked to wait at most, so that it answers before this side gives up on it."""
+    return str(max(1, min(MOST_NODE_TIMEOUT_MS, int(budget_s * 800))))
+
+
 class Delivery:
     """The retry loops over one set of nodes. `attempt_timeout_s` is how long one node may keep a request."""
 
@@ -123,12 +128,10 @@ class Delivery:
         self, url: str, path: str, body: bytes, wait: str, budget_s: float, submissions: Sequence[Submission]
     ) -> Reply | None:
         """One attempt; None when it brought no answer, which the submissions then know."""
-        # The node is to answer "pending" before this side gives up on it.
-        node_timeout_ms = max(1, min(MOST_NODE_TIMEOUT_MS, int(budget_s * 800)))
         request = Request(
             method="POST",
             path=path,
-            query={"wait": wait, "timeout_ms": str(node_timeout_ms)},
+            query={"wait": wait, "timeout_ms": node_timeout_ms(budget_s)},
             body=body,
             media_type="application/msgpack",
             most_bytes=MOST_SUBMIT_ANSWER_BYTES,

@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -277,15 +278,9 @@ def _stop(drill: Rehearsal, journal: Journal, local: LocalNetwork) -> None:
 
 async def _at_rest(drill: Rehearsal, local: LocalNetwork) -> None:
     """Wait until each copy holds the certificate of its newest block, which alone proves a restored store."""
-
-    async def all_certified() -> bool:
-        ports = [operators.admin_port(local.network, node) for node in local.node_ids]
-        reports = await asyncio.gather(*map(operators.report, ports))
-        heights = {height for report in reports for height in (report.stored_height, report.certified_height)}
-        return len(heights) == 1
-
+    certified = partial(operators.all_certified, local.network)
     try:
-        await wait_until(all_certified, drill.timeout_s, "every copy's newest block is certified")
+        await wait_until(certified, drill.timeout_s, "every copy's newest block is certified")
     except LocalNetworkError as error:
         raise CommandError(
             f"The copies did not certify their newest block within {drill.timeout_s} s.",

@@ -38,8 +38,6 @@ DEFAULT_COLUMNS = {
 SHOWN_LINES = 20
 """How many lines of each sort a person is shown; `--json` has them all."""
 JOURNALS = "journals"
-GENERATED_SCALE = 2
-"""The decimals of the amounts that `nostro orders` makes."""
 
 
 def _columns(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -355,10 +353,11 @@ def _write_orders(file: TextIO, count: int, seed: int) -> int:
 
 
 def _show_written(file: Path, count: int, hellers: int) -> None:
+    from cli.settle.generator import SCALE
     from ledger.amounts import format_amount
 
     out = output.current()
-    total = format_amount(hellers, GENERATED_SCALE)
+    total = format_amount(hellers, SCALE)
     out.result(
         {"file": str(file), "orders": count, "total": total},
         lambda: out.fields((("written", file), ("orders", f"{count:,}"), ("total", total))),

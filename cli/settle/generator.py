@@ -14,11 +14,15 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TextIO, TypeVar
 
+from ledger.amounts import parse_amount
+
 T = TypeVar("T")
 
 MAX_ORDERS = 10_000_000
 COLUMNS = ("order_id", "account_id", "bank_to", "account_to", "amount", "k_symbol")
 AMOUNT = COLUMNS.index("amount")
+SCALE = 2
+"""The decimals of an amount: hellers."""
 TOLD_EVERY_ORDERS = 1_000
 """Progress is told once for so many: to tell it for each takes longer than to make one."""
 BANKS = {
@@ -76,7 +80,7 @@ def write_orders(
     hellers = 0
     for written, row in enumerate(generate(count, seed), start=1):
         writer.writerow(row)
-        hellers += int(row[AMOUNT].replace(".", ""))
+        hellers += parse_amount(row[AMOUNT], SCALE)
         if written % TOLD_EVERY_ORDERS == 0 or written == count:
             progress(written, count)
     return hellers

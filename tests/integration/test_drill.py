@@ -8,6 +8,7 @@ import json
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,13 +97,6 @@ def test_a_drill_beside_a_network_that_pays(running: LocalNetwork, tmp_path: Pat
     assert list((tmp_path / "copies").iterdir()) == []
 
 
-async def _certified(local: LocalNetwork) -> bool:
-    """Whether every node holds the certificate of its newest block, without which a store is no backup."""
-    ports = [operators.admin_port(local.network, node) for node in local.node_ids]
-    reports = await asyncio.gather(*map(operators.report, ports))
-    return len({height for said in reports for height in (said.stored_height, said.certified_height)}) == 1
-
-
 def _digests(network: ProvisionedNetwork) -> dict[str, str]:
     """What is in every file of every node's store."""
     stores = [load_config(network.config(place.id)).data for place in network.nodes]
@@ -135,7 +129,9 @@ def test_a_drill_that_is_broken_off_changes_nothing(tmp_path: Path) -> None:
         await local.ready()
         async with bank.client() as client:
             await funded(bank, client, 1_000)
-        await wait_until(lambda: _certified(local), DRILL_S, "every node's newest block is certified")
+        await wait_until(
+            partial(operators.all_certified, network), DRILL_S, "every node's newest block is certified"
+        )
 
     with LocalNetwork(network) as local:
         asyncio.run(pay(local))

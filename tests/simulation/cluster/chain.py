@@ -1,4 +1,4 @@
-"""A node's store as the ledger's audit reads a chain.
+"""A node's store as the ledger's audit reads a chain, and which blocks a disk holds.
 
 It must not know what the audit checks.
 """
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from ledger.state import load_progress
+from node.records import block_key, header_key
 from node.store import Store
 
 NOTHING: Mapping[int, bytes] = MappingProxyType({})
@@ -44,3 +45,8 @@ class StoredChain:
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """State rows."""
         return self._store.scan(prefix)
+
+
+def holds_block(durable: Mapping[bytes, bytes], height: int) -> bool:
+    """Whether a block is on a disk, or its header, which stays when the body is forgotten."""
+    return block_key(height) in durable or header_key(height) in durable

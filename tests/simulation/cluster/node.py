@@ -13,10 +13,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from node.driver import Driver, DriverConfig, Ports
 from node.messages import NodeMessage
 from node.ports import TimerHandle
-from node.records import block_key, header_key, meta_key, unpack_record
+from node.records import block_key, meta_key, unpack_record
 from node.repair import Helpers, open_repaired
 from node.results import StopReason
 from node.store import PRUNED, Store
+from tests.simulation.cluster.chain import holds_block
 from tests.simulation.cluster.database import SimulatedDatabase, SimulatedDisk
 from tests.simulation.cluster.profile import Rates
 from tests.simulation.cluster.repairs import Running, ask_running
@@ -173,8 +174,7 @@ class SimulatedNode:
 
     def holds(self, height: int) -> bool:
         """Whether all up to this height is on the disk, or was and is forgotten."""
-        durable = self.disk.durable
-        return height == 0 or block_key(height) in durable or header_key(height) in durable
+        return height == 0 or holds_block(self.disk.durable, height)
 
     def damage(self, above: int) -> None:
         """End the process, and flip a bit of one of its newest blocks, if one is above this height."""

@@ -18,9 +18,9 @@ from ledger.records import ACCOUNT_PREFIX, Account
 from ledger.state import State, load_progress
 from ledger.view import ReadView
 from node.messages import NodeMessage, RaftFrame, SealShare
-from node.records import HARD_STATE, Record, block_key, header_key, seal_key, unpack_record
+from node.records import HARD_STATE, Record, seal_key, unpack_record
 from node.store import Store
-from tests.simulation.cluster.chain import StoredChain
+from tests.simulation.cluster.chain import StoredChain, holds_block
 from tests.simulation.cluster.clients import Order
 from tests.simulation.cluster.database import SimulatedDisk
 from tests.simulation.cluster.history import Balances, reckon
@@ -133,7 +133,7 @@ class Oracle:
             # What is executed was synced, and its body may be forgotten since. A leader of a later term may
             # have had the block cut off: then whoever elected it lacks the block and acknowledges none of the
             # earlier term any more, so that no quorum comes together for it (Raft paper, 5.4.3).
-            held = block_key(message.index) in durable or header_key(message.index) in durable
+            held = holds_block(durable, message.index)
             if not held and record.term <= message.term:
                 raise Violation(f"{sender} acknowledged block {message.index} before it was synced")
         elif isinstance(message, RequestVoteReply) and message.granted and not message.pre_vote:

@@ -157,7 +157,7 @@ def test_an_archive_with_blocks_takes_a_snapshot_only_where_it_must(tmp_path: Pa
 
 
 def test_a_complete_archive_begins_at_genesis(tmp_path: Path, source: Source) -> None:
-    """However far behind, it asks nobody for a snapshot, before it starts or beside its driver."""
+    """However far behind it is, it asks nobody for a snapshot before it starts."""
     joiner = replace_dataclass(source.joiner(tmp_path / "data"), archive=True, complete=True)
 
     async def scenario() -> None:
